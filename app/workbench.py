@@ -1,0 +1,113 @@
+"""What the pages work with: one checkpoint, and what was already computed with it."""
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from app.cache import LruCache
+from avsl_core.checkpoint import Checkpoint
+from avsl_core.compare import Comparison, EncodedPicture, compare_encoded, encode_picture
+from avsl_core.errors import ImageError
+from avsl_core.images import ImageLimits, load_image
+
+__all__ = ["PictureFile", "Workbench"]
+
+# What every browser can show by itself; the rest is shown as a preview.
+_SHOWABLE = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"RIFF", b"BM")
+_PREVIEW_SIDE = 1024
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture that a visitor gave.
+
+    Attributes:
+        path: Where it lies on this machine.
+        name: What the visitor calls it.
+    """
+
+    path: Path
+    name: str
+
+
+class Workbench:
+    """Compares pictures by content: a picture seen before is not encoded again.
+
+    Args:
+        checkpoint: Model and preprocessing.
+        pictures: Encoded pictures kept.
+        comparisons: Comparisons kept.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, pictures: int = 64, comparisons: int = 32) -> None:
+        self.checkpoint = checkpoint
+        self._encoded: LruCache[EncodedPicture] = LruCache(pictures)
+        self._compared: LruCache[Comparison] = LruCache(comparisons)
+        self._previews = tempfile.TemporaryDirectory(prefix="avsl-previews-")
+
+    def compare(self, a: PictureFile, b: PictureFile) -> Comparison:
+        """Compare two pictures.
+
+        Raises:
+            ImageError: If one cannot be read; the message calls it by its name.
+        """
+        first, second = _read(a), _read(b)
+        keys = _digest(first), _digest(second)
+        encoded = [
+            self._encoded.get_or_make(key, lambda d=data, n=file.name: encode_picture(self.checkpoint, d, name=n))
+            for key, data, file in zip(keys, (first, second), (a, b), strict=True)
+        ]
+        return self._compared.get_or_make(
+            "-".join(keys), lambda: compare_encoded(self.checkpoint, encoded[0], encoded[1])
+        )
+
+    def check(self, file: PictureFile) -> None:
+        """Encode a picture ahead of its comparison.
+
+        Raises:
+            ImageError: If it cannot be read.
+        """
+        data = _read(file)
+        self._encoded.get_or_make(
+            _digest(data), lambda: encode_picture(self.checkpoint, data, name=file.name)
+        )
+
+    def preview(self, file: PictureFile) -> Path | None:
+        """A copy that a browser can show, for a TIFF, HEIC or other format that it cannot.
+
+        Results belong to the original: the copy's content stands for the original's encoding.
+
+        Returns:
+            The copy, or None if the picture can be shown as it is.
+
+        Raises:
+            ImageError: If it cannot be read.
+        """
+        data = _read(file)
+        if data.startswith(_SHOWABLE):
+            return None
+        key = _digest(data)
+        encoded = self._encoded.get_or_make(key, lambda: encode_picture(self.checkpoint, data, name=file.name))
+        copy = Path(self._previews.name) / f"{key}.webp"
+        if not copy.exists():
+            picture = Image.fromarray(load_image(data, name=file.name))
+            picture.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
+            picture.save(copy, quality=92)
+        self._encoded.put(_digest(copy.read_bytes()), encoded)
+        return copy
+
+
+def _read(file: PictureFile) -> bytes:
+    limits = ImageLimits()
+    try:
+        limits.check_bytes(file.path.stat().st_size, file.name)
+        return file.path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{file.name}: the upload is no longer here; choose the picture again") from error
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()

@@ -1,0 +1,57 @@
+"""AVSL: how alike are two pictures, and why?
+
+The public face of the library::
+
+    import avsl_core as avsl
+
+    model = avsl.load("default")
+    result = avsl.compare(model, "a.jpg", "b.jpg")
+    result.distance, result.verdict.words, result.explanation.components
+"""
+
+from avsl_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, shipped_checkpoints
+from avsl_core.compare import Comparison, EncodedPicture, compare, compare_encoded, encode_picture
+from avsl_core.encoding import encode_pictures
+from avsl_core.errors import (
+    AvslError,
+    CheckpointError,
+    ConfigError,
+    DataError,
+    EncodingError,
+    ImageError,
+    TrainingError,
+)
+from avsl_core.evaluation import Evaluation, evaluate_encoding
+from avsl_core.images import Preprocess, load_image
+from avsl_core.models import Component, Explanation, SimilarityModel, build_model
+
+load = load_checkpoint
+
+__all__ = [
+    "AvslError",
+    "Checkpoint",
+    "CheckpointError",
+    "Comparison",
+    "Component",
+    "ConfigError",
+    "DataError",
+    "EncodedPicture",
+    "EncodingError",
+    "Evaluation",
+    "Explanation",
+    "ImageError",
+    "Preprocess",
+    "SimilarityModel",
+    "TrainingError",
+    "build_model",
+    "compare",
+    "compare_encoded",
+    "encode_picture",
+    "encode_pictures",
+    "evaluate_encoding",
+    "load",
+    "load_checkpoint",
+    "load_image",
+    "save_checkpoint",
+    "shipped_checkpoints",
+]

@@ -1,0 +1,202 @@
+"""Checkpoints: one safetensors file with the weights and everything needed to use and to judge them.
+
+The JSON description travels in the file's metadata. Nothing is ever unpickled.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from avsl_core.config import to_dict
+from avsl_core.errors import CheckpointError, ConfigError, DataError
+from avsl_core.images import Preprocess
+from avsl_core.metrics import PairDistribution
+from avsl_core.models import SimilarityModel, build_model, model_config
+
+__all__ = ["Checkpoint", "find_checkpoint", "load_checkpoint", "save_checkpoint", "shipped_checkpoints"]
+
+_FORMAT = "avsl-checkpoint"
+_VERSION = 1
+_KEY = "avsl"
+_SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A trained model and its papers.
+
+    Attributes:
+        model: Ready to use, in evaluation mode.
+        preprocess: What the model was trained to see.
+        class_names: The classes it was trained on.
+        record: How it was trained: recipe, data, epochs, seed, versions.
+        metrics: Retrieval metrics by part (``"validation"``, ``"test"`` ...), as fractions.
+        pairs: Distances of same-kind and different-kind pairs of validation classes, or None.
+        path: The file it came from, or None.
+    """
+
+    model: SimilarityModel
+    preprocess: Preprocess
+    class_names: tuple[str, ...] = ()
+    record: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    pairs: PairDistribution | None = None
+    path: Path | None = None
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> Path:
+    """Write a checkpoint; the file appears whole or not at all.
+
+    Raises:
+        CheckpointError: If it cannot be written.
+    """
+    path = Path(path)
+    description = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "method": checkpoint.model.method,
+        "model": model_config(checkpoint.model),
+        "preprocess": to_dict(checkpoint.preprocess),
+        "class_names": list(checkpoint.class_names),
+        "record": dict(checkpoint.record),
+        "metrics": dict(checkpoint.metrics),
+        "pairs": None if checkpoint.pairs is None else checkpoint.pairs.to_dict(),
+    }
+    tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.model.state_dict().items()}
+    write_tensors(tensors, {_KEY: json.dumps(description)}, path)
+    return path
+
+
+def load_checkpoint(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Checkpoint:
+    """Read a checkpoint by path, or by the name of a shipped one.
+
+    Args:
+        path: A file, or a name such as ``default``.
+        device: Where the model goes.
+
+    Raises:
+        CheckpointError: If there is no such file, or it is damaged, foreign, or from a newer version.
+    """
+    file = find_checkpoint(path)
+    tensors, metadata = read_tensors(file)
+    description = _describe(file, metadata)
+    try:
+        model = build_model(description["method"], description["model"])
+        preprocess = Preprocess.from_dict(description["preprocess"])
+        pairs = None if description["pairs"] is None else PairDistribution.from_dict(description["pairs"])
+        _load_weights(model, tensors, file)
+        return Checkpoint(
+            model=model.to(device).eval().requires_grad_(False),
+            preprocess=preprocess,
+            class_names=tuple(description["class_names"]),
+            record=description["record"],
+            metrics=description["metrics"],
+            pairs=pairs,
+            path=file,
+        )
+    except (KeyError, TypeError, ValueError, ConfigError, DataError) as error:
+        raise CheckpointError(
+            f"{file}: its description does not hold together ({error}); get it again"
+        ) from error
+
+
+def find_checkpoint(path: str | os.PathLike[str]) -> Path:
+    """Resolve a path or a shipped name to a file.
+
+    Raises:
+        CheckpointError: If neither exists.
+    """
+    given = Path(path)
+    if given.is_file():
+        return given
+    shipped = shipped_checkpoints()
+    if str(path) in shipped:
+        return shipped[str(path)]
+    names = ", ".join(shipped) or "none"
+    raise CheckpointError(f"{path}: no such checkpoint; give a file, or the name of a shipped one ({names})")
+
+
+def shipped_checkpoints() -> dict[str, Path]:
+    """Names and files of the checkpoints that come with the project."""
+    return {file.stem: file for file in sorted(_SHIPPED.glob("*.safetensors"))}
+
+
+def write_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], path: Path) -> None:
+    """Write a safetensors file by way of a temporary one beside it.
+
+    Raises:
+        CheckpointError: If the folder is not writable or the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        safetensors.torch.save_file(dict(tensors), temporary, metadata=dict(metadata))
+        temporary.replace(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        with contextlib.suppress(OSError):  # the parent may be no folder at all
+            temporary.unlink()
+        raise CheckpointError(f"{path}: could not be written ({error}); is the folder writable?") from error
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a safetensors file and its metadata.
+
+    Raises:
+        CheckpointError: If it is damaged or something else.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as opened:
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
+            return tensors, opened.metadata() or {}
+    except (OSError, safetensors.SafetensorError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: not a readable safetensors file ({error}); it may be cut short - get it again"
+        ) from error
+
+
+def _describe(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        description = json.loads(metadata[_KEY])
+    except KeyError as error:
+        raise CheckpointError(
+            f"{path}: a safetensors file, but not one of ours; as first weights of a trunk "
+            "give it as weights=PATH"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: its description is damaged; get it again") from error
+    if not isinstance(description, dict) or description.get("format") != _FORMAT:
+        raise CheckpointError(f"{path}: not a checkpoint of this library")
+    if description.get("version") != _VERSION:
+        raise CheckpointError(
+            f"{path}: written in version {description.get('version')} of the format, this library reads "
+            f"version {_VERSION}; update the library"
+        )
+    _check_papers(path, description)
+    return description
+
+
+def _check_papers(path: Path, description: Mapping[str, Any]) -> None:
+    """Refuse papers that later readers would trip over; their absence is reported where they are used."""
+    names = description.get("class_names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise CheckpointError(f"{path}: its class_names are not a list of names; get it again")
+    for key in ("record", "metrics"):
+        if not isinstance(description.get(key, {}), dict):
+            raise CheckpointError(f"{path}: its {key} is not a group of values; get it again")
+
+
+def _load_weights(model: SimilarityModel, tensors: Mapping[str, Tensor], path: Path) -> None:
+    try:
+        model.load_state_dict(dict(tensors), strict=True)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise CheckpointError(f"{path}: its weights do not fit its description: {first}") from error

@@ -1,0 +1,66 @@
+"""``evaluate``: how often the nearest neighbours are of the same class."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from avsl_core.checkpoint import load_checkpoint
+from avsl_core.cli.output import add_device_option, add_json_option, print_json, print_lines
+from avsl_core.data import read_folder
+from avsl_core.encoding import encode_pictures
+from avsl_core.evaluation import evaluate_encoding
+from avsl_core.training.distributed import resolve_device
+
+__all__ = ["add_command"]
+
+_DESCRIPTION = """\
+Evaluate a checkpoint on FOLDER/<class>/<picture>: each picture's neighbours among all the others are
+ranked by the exact distance. recall@k: a picture of the same class is among the k nearest. map@r and
+r_precision look at the first R neighbours, R being how many others of the class there are. All are
+fractions. For a fair figure the classes must not have been trained on."""
+
+_PLAIN = ("recall@1", "recall@2", "recall@4", "recall@8", "map@r", "r_precision")
+
+
+def add_command(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "evaluate", help="measure retrieval on a folder of classes", description=_DESCRIPTION
+    )
+    parser.add_argument("checkpoint", help="file or shipped name")
+    parser.add_argument("folder", type=Path, help="FOLDER/<class>/<picture>")
+    add_json_option(parser)
+    parser.add_argument("--nmi", action="store_true", help="cluster as well (k-means) and report NMI")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--workers", type=int, default=0, help="processes that decode pictures")
+    parser.add_argument("--precision", choices=("none", "bf16", "fp16"), default="none", help="of the trunk")
+    add_device_option(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    checkpoint = load_checkpoint(options.checkpoint, resolve_device(options.device))
+    pictures = read_folder(options.folder)
+    started = time.monotonic()
+    encoding = encode_pictures(
+        checkpoint.model,
+        checkpoint.preprocess,
+        pictures.paths,
+        batch_size=max(1, options.batch_size),
+        workers=max(0, options.workers),
+        precision=options.precision,
+        progress=True,
+    )
+    metrics = evaluate_encoding(checkpoint.model, encoding, pictures.labels, with_nmi=options.nmi).metrics
+    seconds = time.monotonic() - started
+    values = metrics.to_dict()
+    if options.json:
+        kept = {key: value for key, value in values.items() if value is not None}
+        print_json(kept | {"seconds": seconds})
+        return 0
+    lines = [f"{pictures.summary()}", *(f"{key:<12}{100 * (values[key] or 0.0):6.2f} %" for key in _PLAIN)]
+    if metrics.nmi is not None:
+        lines.append(f"{'nmi':<12}{100 * metrics.nmi:6.2f} %")
+    print_lines([*lines, f"{metrics.queries} queries in {seconds:.1f} s"])
+    return 0

@@ -1,0 +1,75 @@
+"""The parser over all commands, and the rules every command keeps.
+
+Results go to standard output, progress and messages to standard error. Exit status: 0 fine, 2 a
+mistake of the user's (one line ``error: ...``), 130 interrupted.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+from avsl_core.cli import compare, evaluate, info, train
+from avsl_core.errors import AvslError
+
+__all__ = ["main"]
+
+_DESCRIPTION = """\
+How alike are two pictures, and why? Train, evaluate and use models of visual similarity.
+
+A CHECKPOINT is a file, or the name of a shipped one (see `info`)."""
+
+_EXAMPLES = """\
+first steps:
+  %(prog)s compare default cat.jpg dog.jpg              how far apart, level by level
+  %(prog)s compare default cat.jpg dog.jpg --heatmaps out/
+  %(prog)s train --recipe cpu --data pictures/ --out my.safetensors
+                                                        pictures/<class>/<picture>.jpg
+  %(prog)s evaluate my.safetensors pictures/            R@1, R@2, ... of its neighbours
+  %(prog)s info my.safetensors                          what it is and how it was made
+
+`%(prog)s COMMAND --help` explains a command."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Without the program's name; those of the process when None.
+
+    Returns:
+        The exit status.
+    """
+    parser = argparse.ArgumentParser(
+        prog="train_cli.py",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (train, evaluate, compare, info):
+        module.add_command(commands)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    # Pillow warns about harmless oddities of files; a user's terminal is no place for them.
+    warnings.filterwarnings("ignore", module="PIL")
+    return _guarded(options)
+
+
+def _guarded(options: argparse.Namespace) -> int:
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+        return status
+    except AvslError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        return 130
+    except BrokenPipeError:
+        # The reader has gone (`| head`): say nothing, and keep Python from trying to flush again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

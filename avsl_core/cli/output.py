@@ -1,0 +1,29 @@
+"""What commands print: one JSON object, or lines for people."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["add_device_option", "add_json_option", "print_json", "print_lines"]
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Give a command ``--json``."""
+    parser.add_argument("--json", action="store_true", help="print exactly one JSON object, for scripts")
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Give a command ``--device``."""
+    parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or cuda:N")
+
+
+def print_json(values: Mapping[str, Any]) -> None:
+    """Print one JSON object on one line."""
+    sys.stdout.write(json.dumps(values) + "\n")
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    """Print lines for people."""
+    sys.stdout.write("\n".join(lines) + "\n")

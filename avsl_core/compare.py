@@ -1,0 +1,88 @@
+"""Compare two pictures: the one call behind the command line and the app."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avsl_core.checkpoint import Checkpoint
+from avsl_core.explain.verdict import Verdict, judge
+from avsl_core.images import ImageSource, load_image
+from avsl_core.models import Encoding, Explanation, Role
+
+__all__ = ["Comparison", "EncodedPicture", "compare", "compare_encoded", "encode_picture"]
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedPicture:
+    """A picture as the model saw it, ready for any number of comparisons.
+
+    Attributes:
+        crop: The square the network saw, uint8 RGB ``[S, S, 3]``: heatmaps are drawn on this.
+        encoding: Of this one picture.
+    """
+
+    crop: NDArray[np.uint8]
+    encoding: Encoding
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two pictures, their distance, what it means and why.
+
+    Attributes:
+        a: First picture.
+        b: Second picture.
+        explanation: The account of the distance.
+        verdict: The distance in words.
+    """
+
+    a: EncodedPicture
+    b: EncodedPicture
+    explanation: Explanation
+    verdict: Verdict
+
+    @property
+    def distance(self) -> float:
+        """The total distance; smaller is closer."""
+        return self.explanation.total
+
+
+def encode_picture(
+    checkpoint: Checkpoint, picture: ImageSource, *, role: Role = "query", name: str | None = None
+) -> EncodedPicture:
+    """Decode and encode one picture.
+
+    Args:
+        checkpoint: Model and preprocessing.
+        picture: A path, bytes, an open file, a PIL picture or an array.
+        role: Side of the comparison.
+        name: What messages call the picture.
+
+    Raises:
+        ImageError: If the picture cannot be read.
+    """
+    preprocess = checkpoint.preprocess
+    crop = preprocess.crop(load_image(picture, name=name, target_side=2 * preprocess.resize))
+    images = preprocess.normalize(crop)[None].to(checkpoint.model.device)
+    with torch.inference_mode():
+        encoding = checkpoint.model.encode(images.contiguous(memory_format=torch.channels_last), role)
+    return EncodedPicture(crop, encoding)
+
+
+def compare_encoded(checkpoint: Checkpoint, a: EncodedPicture, b: EncodedPicture) -> Comparison:
+    """Compare two encoded pictures: no pass of the network."""
+    explanation = checkpoint.model.explain(a.encoding, b.encoding)
+    return Comparison(a, b, explanation, judge(explanation.total, checkpoint.pairs))
+
+
+def compare(checkpoint: Checkpoint, a: ImageSource, b: ImageSource) -> Comparison:
+    """Decode, encode and compare two pictures.
+
+    Raises:
+        ImageError: If a picture cannot be read.
+    """
+    first = encode_picture(checkpoint, a, role="query", name=None)
+    second = encode_picture(checkpoint, b, role="gallery", name=None)
+    return compare_encoded(checkpoint, first, second)

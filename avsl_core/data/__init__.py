@@ -1,0 +1,37 @@
+"""From files on disk to labelled pictures, divided by classes. Nothing here decodes a picture."""
+
+from avsl_core.data.archive import extract
+from avsl_core.data.cars import read_cars196
+from avsl_core.data.cub import read_cub200
+from avsl_core.data.dataset import Box, Picture, PictureSet, merge
+from avsl_core.data.folder import PICTURE_EXTENSIONS, list_pictures, read_folder
+from avsl_core.data.inshop import read_inshop
+from avsl_core.data.registry import DATASETS, LoadOptions, load_dataset
+from avsl_core.data.sop import read_sop
+from avsl_core.data.split_file import read_split_file, write_split
+from avsl_core.data.splits import Split, hold_out_classes, split_classes
+from avsl_core.data.torchvision_sets import read_torchvision
+
+__all__ = [
+    "DATASETS",
+    "PICTURE_EXTENSIONS",
+    "Box",
+    "LoadOptions",
+    "Picture",
+    "PictureSet",
+    "Split",
+    "extract",
+    "hold_out_classes",
+    "list_pictures",
+    "load_dataset",
+    "merge",
+    "read_cars196",
+    "read_cub200",
+    "read_folder",
+    "read_inshop",
+    "read_sop",
+    "read_split_file",
+    "read_torchvision",
+    "split_classes",
+    "write_split",
+]

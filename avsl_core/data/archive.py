@@ -1,0 +1,220 @@
+"""Unpacking data sets as published, once, next to the archive, without trusting what the archive says."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import os
+import re
+import shutil
+import stat
+import tarfile
+import tempfile
+import time
+import zipfile
+import zlib
+from pathlib import Path
+
+from avsl_core.errors import DataError
+
+__all__ = ["extract", "find_inside", "is_archive", "look_inside"]
+
+_log = logging.getLogger(__name__)
+
+_ENDINGS = (".tar.gz", ".tgz", ".tar", ".zip")
+_STAMP = ".archive_size"
+_ABANDONED_AFTER_SECONDS = 24 * 3600
+_DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    OverflowError,
+    ValueError,
+)
+
+
+def is_archive(path: str | os.PathLike[str]) -> bool:
+    """Tell by its name whether a path is an archive that `extract` reads."""
+    return Path(path).name.lower().endswith(_ENDINGS)
+
+
+def extract(archive: str | os.PathLike[str]) -> Path:
+    """Unpack an archive into the folder `<archive>.extracted` beside it, or find that done already.
+
+    The files are written to a temporary folder that gets its final name when it is complete, so an
+    interruption never leaves half a data set behind and several processes may call this at once. Only
+    plain files and folders below that folder are written; anything else makes the archive refused.
+
+    Args:
+        archive: a .tar, .tar.gz, .tgz or .zip file.
+
+    Returns:
+        The folder with the contents.
+
+    Raises:
+        DataError: the archive is missing, damaged, locked by a password, holds links or names that lead
+            outside, does not fit on the disk, or is another one than the folder was made from.
+    """
+    archive = Path(archive)
+    if not archive.is_file() or not is_archive(archive):
+        raise DataError(f"{archive}: no such archive; expected a file ending in {', '.join(_ENDINGS)}")
+    target = archive.with_name(f"{archive.name}.extracted")
+    size = archive.stat().st_size
+    if not target.exists():
+        _extract_anew(archive, target, size)
+    stamp = target / _STAMP
+    if not stamp.is_file() or stamp.read_text(encoding="ascii") != str(size):
+        raise DataError(
+            f"{target}: was not made from {archive.name} as it is now; remove that folder and try again"
+        )
+    return target
+
+
+def find_inside(root: str | os.PathLike[str], wanted: str, archives: tuple[str, ...] = ()) -> Path:
+    """Find a file or folder of a data set, as `look_inside` does, and insist on it.
+
+    Raises:
+        DataError: it is nowhere there, or an archive cannot be unpacked.
+    """
+    found = look_inside(root, wanted, archives)
+    if found is None:
+        hint = f" nor {' or '.join(archives)} to take it from" if archives else ""
+        raise DataError(
+            f"{root}: no {wanted} here or one folder below{hint}; give the data set's folder or archive"
+        )
+    return found
+
+
+def look_inside(root: str | os.PathLike[str], wanted: str, archives: tuple[str, ...] = ()) -> Path | None:
+    """Look for a file or folder of a data set, whichever way the user keeps the data set.
+
+    Looks in the folder itself, then one level below, then in the archives lying in those places.
+
+    Args:
+        root: a folder, or the archive of the data set.
+        wanted: the name to find, possibly with folders ("Eval/list_eval_partition.txt").
+        archives: file names of archives that may hold it.
+
+    Returns:
+        The path of `wanted`, or None where it is not to be found.
+
+    Raises:
+        DataError: there is nothing at `root`, or an archive cannot be unpacked.
+    """
+    base = Path(root)
+    if not base.exists():
+        raise DataError(f"{base}: no such folder or archive")
+    if base.is_file():
+        base = extract(base)
+    places = [base, *sorted(entry for entry in base.iterdir() if entry.is_dir() and _is_ordinary(entry.name))]
+    for place in places:
+        if _holds(place, wanted):
+            return place / wanted
+    for place in places:
+        for archive in (place / name for name in archives):
+            if archive.is_file():
+                return find_inside(archive, wanted)
+    return None
+
+
+def _holds(place: Path, wanted: str) -> bool:
+    # In-Shop keeps "img" inside "Img": a disk that ignores case must not mistake one for the other.
+    first = Path(wanted).parts[0]
+    return any(entry.name == first for entry in place.iterdir()) and (place / wanted).exists()
+
+
+def _is_ordinary(name: str) -> bool:
+    return not name.startswith(".") and name != "__MACOSX" and not name.endswith(".extracted")
+
+
+def _extract_anew(archive: Path, target: Path, size: int) -> None:
+    _remove_abandoned(archive)
+    _log.info("unpacking %s, once, to %s", archive, target)
+    try:
+        partial = Path(tempfile.mkdtemp(prefix=f"{archive.name}.partial-", dir=archive.parent))
+    except OSError as error:
+        raise DataError(
+            f"{archive}: cannot write beside it ({error.strerror}); unpack it elsewhere and give that folder"
+        ) from error
+    try:
+        if archive.name.lower().endswith(".zip"):
+            _unpack_zip(archive, partial)
+        else:
+            _unpack_tar(archive, partial)
+        (partial / _STAMP).write_text(str(size), encoding="ascii")
+        partial.chmod(0o755)
+        _publish(partial, target)
+    except _DAMAGE as error:
+        raise DataError(f"{archive}: damaged or incomplete ({error}); get it again") from error
+    except OSError as error:
+        raise DataError(f"{archive}: cannot be unpacked ({error}); mend that and try again") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _publish(partial: Path, target: Path) -> None:
+    try:
+        partial.rename(target)
+    except OSError:
+        # Another process was faster; its folder is as good as ours.
+        if not (target / _STAMP).is_file():
+            raise
+
+
+def _unpack_tar(archive: Path, folder: Path) -> None:
+    # One pass: listing a compressed archive first would decompress it twice.
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            _check_name(archive, member.name)
+            if not (member.isreg() or member.isdir()):
+                raise DataError(_not_plain(archive, member.name))
+            tar.extract(member, folder, filter="data")
+        # Reading on to the very end makes the compression compare its checksum.
+        while tar.fileobj is not None and tar.fileobj.read(1 << 20):
+            pass
+    _check_not_empty(archive, folder)
+
+
+def _unpack_zip(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as zipped:
+        members = zipped.infolist()
+        needed, free = sum(member.file_size for member in members), shutil.disk_usage(folder).free
+        if needed > free:
+            raise DataError(f"{archive}: needs {needed:,} bytes but {free:,} are free beside it; make room")
+        for member in members:
+            _check_name(archive, member.filename)
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise DataError(_not_plain(archive, member.filename))
+            if member.flag_bits & 1:
+                raise DataError(f"{archive}: locked by a password; unpack it yourself and give that folder")
+            zipped.extract(member, folder)
+    _check_not_empty(archive, folder)
+
+
+def _check_name(archive: Path, name: str) -> None:
+    if ".." in re.split(r"[/\\]", name) or name.startswith(("/", "\\")) or Path(name).is_absolute():
+        raise DataError(f"{archive}: refused, its entry {name!r} leads outside; get it from its publisher")
+
+
+def _not_plain(archive: Path, name: str) -> str:
+    return f"{archive}: refused, its entry {name!r} is a link or device; get it from its publisher"
+
+
+def _check_not_empty(archive: Path, folder: Path) -> None:
+    if not any(folder.iterdir()):
+        raise DataError(f"{archive}: nothing in this archive; get it again")
+
+
+def _remove_abandoned(archive: Path) -> None:
+    """Remove what a killed extraction left; a day's age says that no process is still writing there."""
+    for leftover in archive.parent.glob(f"{_glob_escape(archive.name)}.partial-*"):
+        if time.time() - leftover.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _glob_escape(name: str) -> str:
+    return re.sub(r"([*?[])", r"[\1]", name)

@@ -1,0 +1,86 @@
+"""Encode many pictures: decoded by workers, in batches, without gradient."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from avsl_core.images import Preprocess, load_image
+from avsl_core.models import Encoding, Role, SimilarityModel
+
+__all__ = ["Precision", "encode_pictures", "trunk_precision"]
+
+Precision = Literal["none", "bf16", "fp16"]
+
+_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def encode_pictures(
+    model: SimilarityModel,
+    preprocess: Preprocess,
+    paths: Sequence[Path],
+    *,
+    role: Role = "query",
+    batch_size: int = 32,
+    workers: int = 0,
+    precision: Precision = "none",
+    progress: bool = False,
+    keep_maps: bool = False,
+) -> Encoding:
+    """Encode files in their order.
+
+    Args:
+        model: In evaluation mode.
+        preprocess: The model's own.
+        paths: At least one.
+        role: Side of the comparison.
+        batch_size: Pictures per pass.
+        workers: Processes that decode; 0 decodes here.
+        precision: Of the trunk; heads always work in float32.
+        progress: Whether to show a bar on standard error.
+        keep_maps: Whether the encoding can explain as well.
+
+    Returns:
+        One encoding of all pictures.
+
+    Raises:
+        ImageError: If a picture cannot be read; the message names it.
+    """
+    loader: DataLoader[Tensor] = DataLoader(
+        _Files(paths, preprocess), batch_size=batch_size, num_workers=workers
+    )
+    parts: list[Encoding] = []
+    bar = tqdm(total=len(paths), unit=" pictures", desc="encoding", disable=not progress)
+    with torch.inference_mode():
+        for images in loader:
+            moved = images.to(model.device, memory_format=torch.channels_last)
+            with trunk_precision(precision, model.device):
+                maps = model.trunk_maps(moved)
+            parts.append(model.encode_maps(maps, role, keep_maps=keep_maps))
+            bar.update(len(images))
+    bar.close()
+    return type(parts[0]).concatenate(parts)
+
+
+def trunk_precision(precision: Precision, device: torch.device) -> Any:
+    """The context in which a trunk computes in a precision."""
+    if precision == "none":
+        return nullcontext()
+    return torch.autocast(device.type, _TYPES[precision])
+
+
+class _Files(Dataset[Tensor]):
+    def __init__(self, paths: Sequence[Path], preprocess: Preprocess) -> None:
+        self.paths, self.preprocess = paths, preprocess
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Tensor:
+        side = self.preprocess.resize
+        return self.preprocess(load_image(self.paths[index], target_side=side))

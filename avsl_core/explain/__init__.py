@@ -1,0 +1,3 @@
+"""Renderers: from an explanation and a picture to words, bars, maps and traces. No model runs here."""
+
+__all__: list[str] = []

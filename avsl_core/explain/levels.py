@@ -1,0 +1,56 @@
+"""Level names in plain words, for those who have never seen a network from inside."""
+
+from avsl_core.models.explanation import Component, Explanation
+
+__all__ = ["component_titles", "level_words"]
+
+_LOWEST, _HIGHEST = "fine texture and colour", "parts and the whole"
+_BETWEEN = {1: ("patterns and shapes",), 2: ("patterns", "shapes and small parts")}
+
+
+def component_titles(explanation: Explanation) -> dict[str, tuple[str, str]]:
+    """Name every component of an explanation.
+
+    Args:
+        explanation: Components named ``level1`` ... are put into words by their height; others keep their name.
+
+    Returns:
+        By component name, in its order: a short title and a gloss, such as ``("Level 1", "fine texture and
+        colour, 28 x 28 cells")``.
+    """
+    levels = [c for c in explanation.components if c.name.startswith("level")]
+    titles: dict[str, tuple[str, str]] = {}
+    for component in explanation.components:
+        if component.name.startswith("level"):
+            index = levels.index(component)
+            gloss = f"{level_words(index, len(levels))}, {_grid(component)}"
+            titles[component.name] = (f"Level {index + 1}", gloss)
+        else:
+            titles[component.name] = (component.name, _grid(component))
+    return titles
+
+
+def level_words(index: int, count: int) -> str:
+    """What a level looks at, in a few words.
+
+    Args:
+        index: 0 for the lowest.
+        count: How many levels there are.
+
+    Example:
+        >>> [level_words(i, 3) for i in range(3)]
+        ['fine texture and colour', 'patterns and shapes', 'parts and the whole']
+    """
+    if count == 1:
+        return "the whole picture"
+    if index == 0:
+        return _LOWEST
+    if index == count - 1:
+        return _HIGHEST
+    words = _BETWEEN.get(count - 2)
+    return words[index - 1] if words else "patterns and shapes"
+
+
+def _grid(component: Component) -> str:
+    height, width = component.map_a.shape
+    return f"{height} × {width} cells"

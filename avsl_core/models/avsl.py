@@ -1,0 +1,304 @@
+"""AVSL: Attributable Visual Similarity Learning (Zhang et al., CVPR 2022)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from avsl_core import functional as AF
+from avsl_core.errors import ConfigError, EncodingError
+from avsl_core.models.backbone import Backbone, BackboneConfig
+from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
+from avsl_core.models.explanation import Component, Explanation, LevelDetails
+
+__all__ = ["AvslConfig", "AvslEncoding", "AvslModel", "Nodes"]
+
+
+@dataclass(frozen=True)
+class AvslConfig:
+    """Everything that shapes an AVSL model.
+
+    Attributes:
+        backbone: Trunk and levels.
+        nodes: R, similarity nodes per level.
+        top_k: Lower nodes that stay linked to each higher node.
+        gamma: Steepness of the reliability gate.
+        certainty: Which minimum is subtracted before the spread is taken, see
+            :func:`avsl_core.functional.certainty`.
+        momentum: m of the linkage's moving average: new = (1 - m) old + m batch.
+    """
+
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    nodes: int = 512
+    top_k: int = 128
+    gamma: float = 10.0
+    certainty: AF.CertaintyMode = "row"
+    momentum: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.nodes < 1 or self.top_k < 1:
+            raise ConfigError(f"nodes ({self.nodes}) and top_k ({self.top_k}) must be at least 1")
+        if self.certainty not in ("row", "global"):
+            raise ConfigError(f'certainty must be "row" or "global", not {self.certainty!r}')
+        if not 0.0 < self.momentum <= 1.0:
+            raise ConfigError(f"momentum must lie in (0, 1], not {self.momentum}")
+        if not 0.0 < self.gamma < float("inf"):
+            raise ConfigError(f"gamma must be positive and finite, not {self.gamma}")
+
+
+@dataclass(frozen=True, eq=False)
+class AvslEncoding(Encoding):
+    """What AVSL remembers of a batch of pictures; one entry per level, from low to high.
+
+    Attributes:
+        nodes: Normalised embeddings n, ``[B, R]``.
+        norms: |e| before normalisation, ``[B]``.
+        certainties: s, ``[B, R]``.
+        maps: The trunk's maps, ``[B, C, H, W]``, or None when they were not kept.
+    """
+
+    nodes: tuple[Tensor, ...]
+    norms: tuple[Tensor, ...]
+    certainties: tuple[Tensor, ...]
+    maps: tuple[Tensor, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Nodes:
+    """The heads' outputs for one batch during training: lists from low to high level.
+
+    Attributes:
+        embeddings: e, ``[B, R]``, with gradient.
+        activation_maps: A, ``[B, R, H, W]``, without gradient.
+        certainties: s, ``[B, R]``, without gradient.
+    """
+
+    embeddings: list[Tensor]
+    activation_maps: list[Tensor]
+    certainties: list[Tensor]
+
+
+class AvslModel(SimilarityModel):
+    """Nodes on several levels, mixed by reliability (P) and linkage (W) into one distance.
+
+    Args:
+        config: The model's shape.
+        weights: Source of the trunk's first weights.
+        generator: Randomness of the heads' initialisation; torch's own when None.
+
+    Raises:
+        ConfigError: If the configuration does not hold together.
+        CheckpointError: If the trunk's weights cannot be had.
+    """
+
+    method: ClassVar[str] = "avsl"
+
+    def __init__(
+        self, config: AvslConfig, weights: str = "none", *, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = Backbone(config.backbone, weights)
+        levels = len(self.trunk.channels)
+        if levels < 2:
+            raise ConfigError("AVSL needs at least two levels to link")
+        shape = [(config.nodes, channels) for channels in self.trunk.channels]
+        self.projections = nn.ParameterList([_kaiming_fan_out(s, generator) for s in shape])
+        self.biases = nn.ParameterList([torch.zeros(config.nodes) for _ in shape])
+        # The lowest level has nothing below it to mix with, hence no gate.
+        self.alphas = nn.ParameterList([torch.ones(config.nodes) for _ in range(levels - 1)])
+        self.betas = nn.ParameterList([torch.zeros(config.nodes) for _ in range(levels - 1)])
+        for level in range(levels - 1):
+            self.register_buffer(f"linkage_{level}", torch.zeros(config.nodes, config.nodes))
+            self.register_buffer(f"W_{level}", torch.zeros(config.nodes, config.nodes), persistent=False)
+        self.register_buffer("linkage_initialized", torch.zeros((), dtype=torch.bool))
+        self.linkage_initialized: Tensor
+        self.register_load_state_dict_post_hook(_refresh_after_load)  # type: ignore[no-untyped-call]
+
+    @property
+    def levels(self) -> int:
+        """Number of levels."""
+        return len(self.projections)
+
+    @property
+    def linkages(self) -> list[Tensor]:
+        """Moving averages of the raw linkage, ``[R, R]`` per pair of adjacent levels."""
+        return [self.get_buffer(f"linkage_{level}") for level in range(self.levels - 1)]
+
+    @property
+    def normalized_linkages(self) -> list[Tensor]:
+        """W, ``[R, R]`` per pair of adjacent levels."""
+        return [self.get_buffer(f"W_{level}") for level in range(self.levels - 1)]
+
+    def trunk_maps(self, images: Tensor) -> list[Tensor]:
+        """Run the trunk: one ``[B, C, H, W]`` per level."""
+        maps: list[Tensor] = self.trunk(images)
+        return maps
+
+    def nodes(self, maps: Sequence[Tensor]) -> Nodes:
+        """Apply the heads, with gradient through the embeddings only."""
+        embeddings = [
+            AF.project(m, weight, bias)
+            for m, weight, bias in zip(maps, self.projections, self.biases, strict=True)
+        ]
+        with torch.no_grad():
+            activation = [
+                AF.activation_map(m.detach(), weight, bias)
+                for m, weight, bias in zip(maps, self.projections, self.biases, strict=True)
+            ]
+            certainties = [AF.certainty(A, self.config.certainty) for A in activation]
+        return Nodes(embeddings, activation, certainties)
+
+    @torch.no_grad()
+    def update_linkage(self, batch_linkages: Sequence[Tensor]) -> None:
+        """Move the averages towards a batch's linkage; the first batch is copied.
+
+        Args:
+            batch_linkages: ``[R, R]`` per pair of adjacent levels.
+        """
+        m = self.config.momentum if bool(self.linkage_initialized) else 1.0
+        for average, batch in zip(self.linkages, batch_linkages, strict=True):
+            average.lerp_(batch.to(average), m)
+        self.linkage_initialized.fill_(True)
+        self.refresh_linkage()
+
+    @torch.no_grad()
+    def refresh_linkage(self) -> None:
+        """Recompute W from the moving averages."""
+        for average, W in zip(self.linkages, self.normalized_linkages, strict=True):
+            W.copy_(AF.normalize_linkage(average, self.config.top_k))
+
+    def encode_maps(
+        self, maps: Sequence[Tensor], role: Role = "query", *, keep_maps: bool = True
+    ) -> AvslEncoding:
+        """Encode from the trunk's maps."""
+        heads = self.nodes(maps)
+        # Never zero: a picture that no node answers to can still be explained.
+        norms = [e.norm(dim=1).clamp_min(1e-12) for e in heads.embeddings]
+        return AvslEncoding(
+            nodes=tuple(F.normalize(e, dim=1) for e in heads.embeddings),
+            norms=tuple(norms),
+            certainties=tuple(heads.certainties),
+            maps=tuple(maps) if keep_maps else None,
+        )
+
+    def distance(self, a: Encoding, b: Encoding) -> Tensor:
+        """Measure pairs, ``[B]``, never negative; a batch of one is compared with each of the other side."""
+        first, second = self._own(a), self._own(b)
+        check_counts(first, second)
+        return self._measure(first.nodes, first.certainties, second.nodes, second.certainties)
+
+    def distance_matrix(self, a: Encoding, b: Encoding, *, byte_budget: int = 256 * 2**20) -> Tensor:
+        """Measure all of a against all of b, ``[N, M]``, in blocks that respect the byte budget."""
+        first, second = self._own(a), self._own(b)
+        rows, columns = len(first), len(second)
+        element = first.nodes[0].element_size()
+        # About six [block, R] tensors live at the peak of the recursion.
+        pairs = max(1, byte_budget // (6 * self.config.nodes * element))
+        block_columns = max(1, min(columns, pairs))
+        block_rows = max(1, pairs // block_columns)
+        out = first.nodes[0].new_empty((rows, columns))
+        for top in range(0, rows, block_rows):
+            x = first[top : top + block_rows]
+            for left in range(0, columns, block_columns):
+                y = second[left : left + block_columns]
+                out[top : top + block_rows, left : left + block_columns] = self._measure(
+                    [n[:, None] for n in x.nodes],
+                    [s[:, None] for s in x.certainties],
+                    [n[None] for n in y.nodes],
+                    [s[None] for s in y.certainties],
+                )
+        return out
+
+    @torch.no_grad()
+    def explain(self, a: Encoding, b: Encoding) -> Explanation:
+        """Account for one pair exactly: a value and two signed maps per level, plus P, w and node parts.
+
+        Computed in float64, so that the maps add up to the total far below float32 rounding.
+
+        Raises:
+            EncodingError: If an encoding is not one picture of this method with its maps.
+        """
+        check_pair(a, b, AvslEncoding)
+        x, y = self._own(a), self._own(b)
+        if x.maps is None or y.maps is None:
+            raise EncodingError("explaining needs the maps: encode with keep_maps=True")
+        n_x, n_y = ([n.double() for n in side.nodes] for side in (x, y))
+        gates = self._gates([s.double() for s in x.certainties], [s.double() for s in y.certainties])
+        W = [w.double() for w in self.normalized_linkages]
+        weights = AF.top_down_weights(gates, W)
+        contributions = AF.node_contributions(weights, n_x, n_y)
+        components, details = [], {}
+        for level in range(self.levels):
+            name = f"level{level + 1}"
+            pull = weights[level] * (n_x[level] - n_y[level])
+            map_a = self._map(x, level, pull)
+            map_b = self._map(y, level, -pull)
+            value = float(contributions[level].sum())
+            components.append(Component(name, value, map_a, map_b))
+            P = gates[level - 1][0] if level else torch.ones_like(weights[0][0])
+            details[name] = LevelDetails(P, weights[level][0], contributions[level][0])
+        total = float(sum(component.value for component in components))
+        return Explanation(self.method, total, tuple(components), levels=MappingProxyType(details))
+
+    def node_vectors(self, encoding: Encoding) -> Tensor:
+        """All levels' nodes side by side, each level weighted by the root of its mean top-down weight."""
+        own = self._own(encoding)
+        mean = [s.mean(dim=0, keepdim=True) for s in own.certainties]
+        weights = AF.top_down_weights(self._gates(mean, mean), self.normalized_linkages)
+        return torch.cat([n * w.sqrt() for n, w in zip(own.nodes, weights, strict=True)], dim=1)
+
+    def _own(self, encoding: Encoding) -> AvslEncoding:
+        if not isinstance(encoding, AvslEncoding):
+            raise EncodingError(
+                f"need an AvslEncoding, not {type(encoding).__name__}: encode with this model"
+            )
+        check_widths(encoding.nodes, [self.config.nodes] * self.levels)
+        return encoding
+
+    def _gates(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
+        return [
+            AF.gate(s_a, s_b, alpha.to(s_a), beta.to(s_a), gamma=self.config.gamma)
+            for s_a, s_b, alpha, beta in zip(a[1:], b[1:], self.alphas, self.betas, strict=True)
+        ]
+
+    def _measure(
+        self, n_a: Sequence[Tensor], s_a: Sequence[Tensor], n_b: Sequence[Tensor], s_b: Sequence[Tensor]
+    ) -> Tensor:
+        unused = self.alphas[0]
+        return AF.pairwise_avsl_distance(
+            n_a,
+            s_a,
+            n_b,
+            s_b,
+            self.normalized_linkages,
+            [unused, *self.alphas],
+            [unused, *self.betas],
+            gamma=self.config.gamma,
+        )
+
+    def _map(self, side: AvslEncoding, level: int, coefficients: Tensor) -> Tensor:
+        assert side.maps is not None
+        return AF.signed_maps(
+            side.maps[level].double(),
+            self.projections[level].double(),
+            self.biases[level].double(),
+            coefficients,
+            side.norms[level].double(),
+        )[0]
+
+
+def _kaiming_fan_out(shape: tuple[int, int], generator: torch.Generator | None) -> Tensor:
+    # As a 1x1 convolution [R, C, 1, 1]: fan_out is R.
+    weight = torch.empty(shape[0], shape[1], 1, 1)
+    nn.init.kaiming_normal_(weight, mode="fan_out", generator=generator)
+    return weight[:, :, 0, 0]
+
+
+def _refresh_after_load(module: nn.Module, incompatible: Any) -> None:
+    assert isinstance(module, AvslModel)
+    module.refresh_linkage()

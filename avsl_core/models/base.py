@@ -1,0 +1,200 @@
+"""What every method can do: encode once, then compare and explain without another pass."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from avsl_core.errors import EncodingError
+from avsl_core.models.backbone import Backbone
+from avsl_core.models.explanation import Explanation
+
+__all__ = ["Encoding", "Role", "SimilarityModel"]
+
+Role = Literal["query", "gallery"]
+
+_DEFAULT_BYTE_BUDGET = 256 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """What a method remembers of a batch of pictures: an immutable value.
+
+    Subclasses add fields; each is a tensor with the batch first, a tuple of such tensors, or None.
+    """
+
+    def __len__(self) -> int:
+        for value in self._values():
+            for tensor in _tensors(value):
+                return int(tensor.shape[0])
+        return 0
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> Self:
+        """Select pictures; a single number, also a tensor's or numpy's, keeps a batch of one."""
+        if not isinstance(index, int | slice):
+            index = torch.as_tensor(index)
+            if index.dim() == 0 and index.dtype != torch.bool:
+                index = int(index)
+        if isinstance(index, int):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"picture {index} of an encoding of {len(self)}")
+            index = slice(index, index + 1 or None)
+        elif isinstance(index, Tensor) and index.numel() == 0:
+            index = index.long()  # torch takes an empty list for float
+        return self._map(lambda tensor: tensor[index])
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move to a device."""
+        return self._map(lambda tensor: tensor.to(device))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """Join batches of the same method.
+
+        Raises:
+            EncodingError: If there are none, or they do not fit together.
+        """
+        if not parts:
+            raise EncodingError("nothing to join: give at least one encoding")
+        if strange := next((part for part in parts if not isinstance(part, cls)), None):
+            raise EncodingError(
+                f"cannot join {type(strange).__name__} to {cls.__name__}: encode with one model"
+            )
+        try:
+            return cls._join(parts)
+        except (RuntimeError, ValueError) as error:  # sizes, or numbers of levels
+            raise EncodingError(
+                f"the encodings do not fit together ({error}): encode with one model"
+            ) from error
+
+    @classmethod
+    def _join(cls, parts: Sequence[Self]) -> Self:
+        joined: dict[str, Any] = {}
+        for spec in dataclasses.fields(cls):
+            values = [getattr(part, spec.name) for part in parts]
+            if any(value is None for value in values):
+                joined[spec.name] = None
+            elif isinstance(values[0], tuple):
+                joined[spec.name] = tuple(torch.cat(level) for level in zip(*values, strict=True))
+            else:
+                joined[spec.name] = torch.cat(values)
+        return cls(**joined)
+
+    def _values(self) -> list[Any]:
+        return [getattr(self, spec.name) for spec in dataclasses.fields(self)]
+
+    def _map(self, function: Any) -> Self:
+        changed: dict[str, Any] = {}
+        for spec in dataclasses.fields(self):
+            value = getattr(self, spec.name)
+            if isinstance(value, tuple):
+                changed[spec.name] = tuple(function(tensor) for tensor in value)
+            else:
+                changed[spec.name] = None if value is None else function(value)
+        return type(self)(**changed)
+
+
+class SimilarityModel(nn.Module, ABC):
+    """A method: a trunk, heads on its maps, a distance and an account of the distance.
+
+    Nothing of a request is kept on the model, so any number of threads may share one.
+    """
+
+    method: ClassVar[str]
+    trunk: Backbone
+
+    @abstractmethod
+    def trunk_maps(self, images: Tensor) -> list[Tensor]:
+        """Run the trunk: ``[B, 3, S, S]`` normalised to one map per level."""
+
+    @abstractmethod
+    def encode_maps(
+        self, maps: Sequence[Tensor], role: Role = "query", *, keep_maps: bool = True
+    ) -> Encoding:
+        """Encode from the trunk's maps (which may come from a cache)."""
+
+    def encode(self, images: Tensor, role: Role = "query", *, keep_maps: bool = True) -> Encoding:
+        """Encode a batch of pictures, once for all comparisons to come.
+
+        Args:
+            images: ``[B, 3, S, S]``, normalised as the model's preprocessing does.
+            role: Side of the comparison; symmetric methods ignore it.
+            keep_maps: Whether to keep what :meth:`explain` needs; distances need less.
+
+        Raises:
+            EncodingError: If the tensor is not a batch of RGB pictures.
+        """
+        if images.dim() != 4 or images.shape[1] != 3:
+            raise EncodingError(f"pictures must be [B, 3, S, S], not {tuple(images.shape)}")
+        return self.encode_maps(self.trunk_maps(images), role, keep_maps=keep_maps)
+
+    @abstractmethod
+    def distance(self, a: Encoding, b: Encoding) -> Tensor:
+        """Measure pairs: ``[B]``, smaller is closer."""
+
+    @abstractmethod
+    def distance_matrix(self, a: Encoding, b: Encoding, *, byte_budget: int = _DEFAULT_BYTE_BUDGET) -> Tensor:
+        """Measure all of a against all of b, ``[N, M]``, holding at most about ``byte_budget`` at once."""
+
+    @abstractmethod
+    def explain(self, a: Encoding, b: Encoding) -> Explanation:
+        """Account for the distance of one pair, from two encodings of one picture each."""
+
+    @abstractmethod
+    def node_vectors(self, encoding: Encoding) -> Tensor:
+        """One vector per picture, ``[B, D]``, for clustering and approximate search."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.parameters()).device
+
+
+def check_pair(a: Encoding, b: Encoding, kind: type[Encoding]) -> None:
+    """Refuse encodings of another method, or of several pictures where one is needed.
+
+    Raises:
+        EncodingError: Saying which.
+    """
+    for encoding in (a, b):
+        if not isinstance(encoding, kind):
+            raise EncodingError(
+                f"need {kind.__name__}, not {type(encoding).__name__}: encode with this model"
+            )
+        if len(encoding) != 1:
+            raise EncodingError(
+                f"explain takes one picture a side, not {len(encoding)}; pick one: encoding[i]"
+            )
+
+
+def check_counts(a: Encoding, b: Encoding) -> None:
+    """Refuse to pair batches of different sizes, unless one of them is a single picture.
+
+    Raises:
+        EncodingError: Saying both sizes.
+    """
+    if len(a) != len(b) and 1 not in (len(a), len(b)):
+        raise EncodingError(f"pairs need equal numbers: {len(a)} and {len(b)} pictures")
+
+
+def check_widths(nodes: Sequence[Tensor], widths: Sequence[int]) -> None:
+    """Refuse an encoding whose levels are not those of the model that is to compare it.
+
+    Raises:
+        EncodingError: Saying both.
+    """
+    given = [int(level.shape[-1]) for level in nodes]
+    if given != list(widths):
+        raise EncodingError(
+            f"the encoding has {given} nodes, this model {list(widths)}: encode with this model"
+        )
+
+
+def _tensors(value: Any) -> tuple[Tensor, ...]:
+    if value is None:
+        return ()
+    return value if isinstance(value, tuple) else (value,)

@@ -1,0 +1,155 @@
+"""Plain embeddings: frozen pooled features, or one learned vector per level, compared by squared distance.
+
+The baselines that AVSL is measured against, behind the same interface.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from avsl_core import functional as AF
+from avsl_core.errors import ConfigError, EncodingError
+from avsl_core.models.avsl import _kaiming_fan_out
+from avsl_core.models.backbone import Backbone, BackboneConfig
+from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
+from avsl_core.models.explanation import Component, Explanation
+
+__all__ = ["EmbeddingConfig", "EmbeddingEncoding", "EmbeddingModel"]
+
+
+@dataclass(frozen=True)
+class EmbeddingConfig:
+    """Everything that shapes a plain embedding.
+
+    Attributes:
+        backbone: Trunk and levels; several levels are concatenated, each with equal weight.
+        nodes: Length of the learned vector per level; 0 compares the pooled features themselves.
+        pooling: ``"avg"``, or ``"avgmax"`` for average plus maximum.
+    """
+
+    backbone: BackboneConfig = field(default_factory=lambda: BackboneConfig(levels=(4,)))
+    nodes: int = 512
+    pooling: Literal["avg", "avgmax"] = "avgmax"
+
+    def __post_init__(self) -> None:
+        if self.nodes < 0:
+            raise ConfigError(f"nodes must be 0 (no projection) or more, not {self.nodes}")
+        if self.pooling not in ("avg", "avgmax"):
+            raise ConfigError(f'pooling must be "avg" or "avgmax", not {self.pooling!r}')
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddingEncoding(Encoding):
+    """One normalised vector per level, ``[B, D]``; with norms and maps as in AVSL's encoding."""
+
+    nodes: tuple[Tensor, ...]
+    norms: tuple[Tensor, ...]
+    maps: tuple[Tensor, ...] | None = None
+
+
+class EmbeddingModel(SimilarityModel):
+    """Pooled maps, optionally projected; distance = mean over levels of the squared distance, in [0, 4].
+
+    Args:
+        config: The model's shape.
+        weights: Source of the trunk's first weights.
+        generator: Randomness of the projections' initialisation.
+    """
+
+    method: ClassVar[str] = "embedding"
+
+    def __init__(
+        self, config: EmbeddingConfig, weights: str = "none", *, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = Backbone(config.backbone, weights)
+        shape = [(config.nodes, channels) for channels in self.trunk.channels] if config.nodes else []
+        self.projections = nn.ParameterList([_kaiming_fan_out(s, generator) for s in shape])
+        self.biases = nn.ParameterList([torch.zeros(config.nodes) for _ in shape])
+
+    @property
+    def levels(self) -> int:
+        """Number of levels."""
+        return len(self.trunk.channels)
+
+    def trunk_maps(self, images: Tensor) -> list[Tensor]:
+        """Run the trunk: one ``[B, C, H, W]`` per level."""
+        maps: list[Tensor] = self.trunk(images)
+        return maps
+
+    def embeddings(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Pool and project, ``[B, D]`` per level, not normalised, with gradient."""
+        pooled = [m.mean(dim=(2, 3)) for m in maps]
+        if self.config.pooling == "avgmax":
+            pooled = [mean + m.amax(dim=(2, 3)) for mean, m in zip(pooled, maps, strict=True)]
+        if not self.config.nodes:
+            return pooled
+        return [F.linear(p, w, b) for p, w, b in zip(pooled, self.projections, self.biases, strict=True)]
+
+    def encode_maps(
+        self, maps: Sequence[Tensor], role: Role = "query", *, keep_maps: bool = True
+    ) -> EmbeddingEncoding:
+        """Encode from the trunk's maps."""
+        embeddings = self.embeddings(maps)
+        return EmbeddingEncoding(
+            nodes=tuple(F.normalize(e, dim=1) for e in embeddings),
+            norms=tuple(e.norm(dim=1).clamp_min(1e-12) for e in embeddings),
+            maps=tuple(maps) if keep_maps else None,
+        )
+
+    def distance(self, a: Encoding, b: Encoding) -> Tensor:
+        """Measure pairs, ``[B]`` in [0, 4]; a batch of one is compared with each of the other side."""
+        check_counts(a, b)
+        return (self.node_vectors(a) - self.node_vectors(b)).square().sum(dim=1)
+
+    def distance_matrix(self, a: Encoding, b: Encoding, *, byte_budget: int = 256 * 2**20) -> Tensor:
+        """Measure all of a against all of b, ``[N, M]``: one matrix product."""
+        x, y = self.node_vectors(a), self.node_vectors(b)
+        return AF.weighted_squared_distance(x, y, torch.ones_like(x))
+
+    @torch.no_grad()
+    def explain(self, a: Encoding, b: Encoding) -> Explanation:
+        """Account for one pair exactly: a value and two signed maps per level."""
+        check_pair(a, b, EmbeddingEncoding)
+        x, y = self._own(a), self._own(b)
+        if x.maps is None or y.maps is None:
+            raise EncodingError("explaining needs the maps: encode with keep_maps=True")
+        components = []
+        for level in range(self.levels):
+            difference = (x.nodes[level].double() - y.nodes[level].double()) / self.levels
+            value = float(difference.square().sum()) * self.levels
+            map_a = self._map(x.maps[level], level, difference, x.norms[level])
+            map_b = self._map(y.maps[level], level, -difference, y.norms[level])
+            components.append(Component(f"level{level + 1}", value, map_a, map_b))
+        total = float(sum(component.value for component in components))
+        return Explanation(self.method, total, tuple(components))
+
+    def node_vectors(self, encoding: Encoding) -> Tensor:
+        """The levels' vectors side by side, scaled so that the whole has length 1."""
+        return torch.cat(self._own(encoding).nodes, dim=1) / math.sqrt(self.levels)
+
+    def _own(self, encoding: Encoding) -> EmbeddingEncoding:
+        if not isinstance(encoding, EmbeddingEncoding):
+            raise EncodingError(
+                f"need an EmbeddingEncoding, not {type(encoding).__name__}: encode with this model"
+            )
+        check_widths(encoding.nodes, [self.config.nodes or channels for channels in self.trunk.channels])
+        return encoding
+
+    def _map(self, maps: Tensor, level: int, coefficients: Tensor, norm: Tensor) -> Tensor:
+        features = maps.double()
+        if self.config.pooling == "avgmax":
+            features = AF.peak_augmented(features)
+        offset = features.new_zeros(())
+        if self.config.nodes:
+            offset = (coefficients @ self.biases[level].double())[0]
+            coefficients = coefficients @ self.projections[level].double()
+        spread = torch.einsum("bc,bchw->bhw", coefficients, features)
+        values: Tensor = (spread + offset)[0] / (features.shape[2] * features.shape[3] * norm.double()[0])
+        return values

@@ -1,0 +1,81 @@
+"""The account of one distance: named parts that add up to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from torch import Tensor
+
+__all__ = ["Component", "Explanation", "LevelDetails"]
+
+
+@dataclass(frozen=True, eq=False)
+class Component:
+    """One named part of a distance.
+
+    Attributes:
+        name: For instance ``"level1"``; stable, used in files.
+        value: Its part of the distance. The two maps sum to it.
+        map_a: Signed map over the first picture, ``[H, W]`` float64: positive cells push the pictures
+            apart, negative cells pull them together.
+        map_b: The same over the second picture, ``[h, w]``.
+    """
+
+    name: str
+    value: float
+    map_a: Tensor
+    map_b: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class LevelDetails:
+    """What happened inside one level of AVSL, for those who want the matrices.
+
+    Attributes:
+        gate: Reliability P, ``[R]`` in (0, 1); all ones at the lowest level, which trusts itself.
+        weight: Top-down weight w, ``[R]``: the share of each node's difference that reaches the total.
+        contribution: w times the node's squared difference, ``[R]``; sums to the level's value.
+    """
+
+    gate: Tensor
+    weight: Tensor
+    contribution: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Why two pictures are as far apart as they are.
+
+    Components plus residual equal the total, always.
+
+    Attributes:
+        method: Name of the method that measured.
+        total: The distance.
+        components: The parts, from low to high level.
+        residual: What the components leave unexplained; 0 when ``exact``.
+        exact: Whether the residual is zero by construction.
+        levels: Per-component details, by component name, for methods that have them.
+    """
+
+    method: str
+    total: float
+    components: tuple[Component, ...]
+    residual: float = 0.0
+    exact: bool = True
+    levels: Mapping[str, LevelDetails] = field(default_factory=lambda: MappingProxyType({}))
+
+    def component(self, name: str) -> Component:
+        """Look up a part by name.
+
+        Raises:
+            KeyError: If there is none of that name.
+        """
+        for component in self.components:
+            if component.name == name:
+                return component
+        raise KeyError(f"no component {name!r}; there are {', '.join(c.name for c in self.components)}")
+
+    def shares(self) -> dict[str, float]:
+        """Each component's share of the total, by name; zeros when the pictures are identical."""
+        scale = self.total if self.total > 0 else 1.0
+        return {component.name: component.value / scale for component in self.components}

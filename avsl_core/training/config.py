@@ -1,0 +1,176 @@
+"""Everything that decides a training run, in one frozen value that travels in the checkpoint."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from avsl_core.errors import ConfigError
+from avsl_core.images import Augmentation, Preprocess
+from avsl_core.models.backbone import TrainableStages
+
+__all__ = ["TrainConfig"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training recipe.
+
+    Learning rates follow the published split: trunk; heads (projections); gates (alpha and beta); proxies.
+
+    Attributes:
+        method: ``"avsl"`` or ``"embedding"`` (Proxy-Anchor alone, on one or several levels).
+        backbone: timm name.
+        levels: Feature levels, low to high; ``"head"`` for a final 1x1 convolution.
+        weights: The trunk's first weights: ``hub``, ``packaged``, ``none`` or a file.
+        nodes: Similarity nodes per level.
+        top_k: Lower nodes linked to each higher node.
+        gamma: Steepness of the gate.
+        certainty: ``"row"`` or ``"global"``.
+        momentum: Of the linkage's moving average.
+        pooling: Of the embedding method.
+        head_init: ``"kaiming"``, as published; or ``"pca"``, see :mod:`avsl_core.training.head_init`: for
+            heads on a resting trunk whose features are good to begin with.
+        loss: ``"proxy_anchor"`` or ``"margin"``.
+        loss_alpha: Sharpness of Proxy-Anchor.
+        positive_margin: Of Proxy-Anchor, on squared distances in [0, 4].
+        negative_margin: As above.
+        final_weight: Weight of the loss on the final distance (it trains the gates only).
+        level_weights: Weight of each level's own loss, low to high.
+        all_proxies_up_to: Above this many classes only those in the batch have their proxies used.
+        epochs: Epochs of the main part.
+        warmup_epochs: The first of them that leave the trunk alone.
+        stages: What of the trunk learns after the warm-up.
+        finetune_epochs: Further epochs, on pictures, with ``finetune_stages`` learning.
+        finetune_stages: ``"last"`` or ``"all"``.
+        freeze_norm: Whether batch-norm keeps its statistics.
+        lr_trunk: Learning rate of the trunk.
+        lr_heads: Of projections.
+        lr_gates: Of alpha and beta.
+        lr_proxies: Of proxies.
+        finetune_lr_scale: Factor on the other rates while fine-tuning.
+        schedule: ``"step"``, ``"cosine"`` (one cycle with a short rise) or ``"constant"``.
+        step_epochs: Epochs between steps.
+        step_factor: Factor of each step.
+        weight_decay: Of AdamW.
+        clip: Largest gradient norm per group; 0 for none.
+        batch_size: Pictures per step, over all processes.
+        accumulation: Parts a batch is computed in, one after the other.
+        samples_per_class: Class-balanced batches with this many pictures of each class; 0 shuffles plainly.
+        cached: Whether epochs with a resting trunk read its maps from a cache on disk.
+        views: Augmented views per picture in the cache; each epoch draws one of them.
+        workers: Processes that read pictures.
+        amp: Precision of the trunk: ``"none"``, ``"bf16"`` or ``"fp16"``.
+        channels_last: Memory format of the trunk.
+        compile: Whether to compile the trunk.
+        seed: Of everything random.
+        evaluate_every: Epochs between looks at the validation classes.
+        preprocess: What the network sees at test time.
+        augmentation: What it sees while training.
+    """
+
+    method: Literal["avsl", "embedding"] = "avsl"
+    backbone: str = "resnet50"
+    levels: tuple[int | str, ...] = (2, 3, 4)
+    weights: str = "hub"
+    nodes: int = 512
+    top_k: int = 128
+    gamma: float = 10.0
+    certainty: Literal["row", "global"] = "row"
+    momentum: float = 0.5
+    pooling: Literal["avg", "avgmax"] = "avgmax"
+    head_init: Literal["kaiming", "pca"] = "kaiming"
+    loss: Literal["proxy_anchor", "margin"] = "proxy_anchor"
+    loss_alpha: float = 16.0
+    positive_margin: float = 1.8
+    negative_margin: float = 2.2
+    final_weight: float = 1.0
+    level_weights: tuple[float, ...] = (0.5, 1.0, 0.5)
+    all_proxies_up_to: int = 1000
+    epochs: int = 30
+    warmup_epochs: int = 0
+    stages: TrainableStages = "all"
+    finetune_epochs: int = 0
+    finetune_stages: TrainableStages = "last"
+    freeze_norm: bool = True
+    lr_trunk: float = 1e-5
+    lr_heads: float = 5.5e-4
+    lr_gates: float = 1.1e-4
+    lr_proxies: float = 1.1e-4
+    finetune_lr_scale: float = 0.1
+    schedule: Literal["step", "cosine", "constant"] = "step"
+    step_epochs: int = 10
+    step_factor: float = 0.5
+    weight_decay: float = 1e-4
+    clip: float = 10.0
+    batch_size: int = 180
+    accumulation: int = 1
+    samples_per_class: int = 0
+    cached: bool = False
+    views: int = 6
+    workers: int = 2
+    amp: Literal["none", "bf16", "fp16"] = "none"
+    channels_last: bool = True
+    compile: bool = False
+    seed: int = 0
+    evaluate_every: int = 1
+    preprocess: Preprocess = field(default_factory=Preprocess)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        self._require(self.epochs >= 1, "epochs", "at least 1")
+        self._require(self.head_init == "kaiming" or self.nodes > 0, "head_init", '"kaiming" when nodes=0')
+        self._require(0 <= self.warmup_epochs <= self.epochs, "warmup_epochs", "between 0 and epochs")
+        self._require(self.finetune_epochs >= 0, "finetune_epochs", "0 or more")
+        self._require(self.finetune_stages != "none", "finetune_stages", '"last" or "all"')
+        self._require(self.batch_size >= 2, "batch_size", "at least 2")
+        self._require(self.accumulation >= 1, "accumulation", "at least 1")
+        self._require(self.batch_size % self.accumulation == 0, "accumulation", "a divisor of batch_size")
+        self._require(self.samples_per_class >= 0, "samples_per_class", "0 or more")
+        self._require(
+            not self.samples_per_class or self.batch_size % self.samples_per_class == 0,
+            "samples_per_class",
+            "a divisor of batch_size",
+        )
+        self._require(self.views >= 1, "views", "at least 1")
+        self._require(self.workers >= 0, "workers", "0 or more")
+        self._require(self.evaluate_every >= 1, "evaluate_every", "at least 1")
+        self._require(self.clip >= 0, "clip", "0 (off) or more")
+        self._require(self.step_epochs >= 1, "step_epochs", "at least 1")
+        if self.method == "avsl":
+            self._require(
+                len(self.level_weights) == len(self.levels), "level_weights", "as many as there are levels"
+            )
+        for name in ("lr_trunk", "lr_heads", "lr_gates", "lr_proxies", "finetune_lr_scale", "weight_decay"):
+            self._require(getattr(self, name) >= 0, name, "0 or more")
+
+    @property
+    def total_epochs(self) -> int:
+        """Main and fine-tuning epochs together."""
+        return self.epochs + self.finetune_epochs
+
+    def stages_at(self, epoch: int) -> TrainableStages:
+        """What of the trunk learns in an epoch, counted from 0."""
+        if epoch < self.warmup_epochs:
+            return "none"
+        return self.stages if epoch < self.epochs else self.finetune_stages
+
+    def uses_cache_at(self, epoch: int) -> bool:
+        """Whether an epoch reads cached maps: only a resting trunk's maps stay true."""
+        return self.cached and self.stages_at(epoch) == "none"
+
+    def model_options(self) -> dict[str, Any]:
+        """The part that shapes the model, as :func:`avsl_core.models.build_model` takes it."""
+        backbone = {"name": self.backbone, "levels": self.levels}
+        if self.method == "embedding":
+            return {"backbone": backbone, "nodes": self.nodes, "pooling": self.pooling}
+        return {
+            "backbone": backbone,
+            "nodes": self.nodes,
+            "top_k": self.top_k,
+            "gamma": self.gamma,
+            "certainty": self.certainty,
+            "momentum": self.momentum,
+        }
+
+    def _require(self, fine: bool, name: str, need: str) -> None:
+        if not fine:
+            raise ConfigError(f"{name}={getattr(self, name)}: must be {need}")

@@ -1,0 +1,203 @@
+"""What a method learns from: named losses over a batch, and the parameters with their own rates."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from avsl_core import functional as AF
+from avsl_core.models.avsl import AvslModel
+from avsl_core.models.base import SimilarityModel
+from avsl_core.models.embedding import EmbeddingModel
+from avsl_core.training.config import TrainConfig
+from avsl_core.training.distributed import gather_rows, mean_over_processes
+
+__all__ = ["OBJECTIVES", "AvslObjective", "EmbeddingObjective", "Objective"]
+
+_AMP_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Objective(nn.Module, ABC):
+    """A model with the proxies and losses that train it.
+
+    Args:
+        model: What is trained.
+        config: The recipe.
+        num_classes: Training classes.
+        generator: Randomness of the proxies.
+    """
+
+    def __init__(
+        self,
+        model: SimilarityModel,
+        config: TrainConfig,
+        num_classes: int,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.num_classes = num_classes
+        widths = self._proxy_widths()
+        self.proxies = nn.ParameterList([_proxies(num_classes, width, generator) for width in widths])
+
+    def forward(self, inputs: Tensor | Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
+        """Compute the losses of one batch.
+
+        Args:
+            inputs: Pictures ``[B, 3, S, S]``, or the trunk's maps, one per level.
+            labels: ``[B]``, dense.
+
+        Returns:
+            Scalars by name; ``"total"`` is the one to minimise.
+        """
+        if isinstance(inputs, Tensor):
+            with _autocast(self.config, inputs.device):
+                inputs = self.model.trunk_maps(inputs)
+        return self._losses(inputs, labels)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Parameters with their learning rates, named trunk, heads, gates and proxies."""
+        trunk = list(self.model.trunk.parameters())
+        gates = self._gates()
+        taken = {id(p) for p in [*trunk, *gates]}
+        heads = [p for p in self.model.parameters() if id(p) not in taken]
+        config = self.config
+        groups = [
+            {"name": "trunk", "params": trunk, "lr": config.lr_trunk},
+            {"name": "heads", "params": heads, "lr": config.lr_heads},
+            {"name": "gates", "params": gates, "lr": config.lr_gates},
+            {"name": "proxies", "params": list(self.proxies), "lr": config.lr_proxies},
+        ]
+        return [group for group in groups if group["params"]]
+
+    @abstractmethod
+    def _proxy_widths(self) -> list[int]:
+        """Length of the proxies of each level."""
+
+    @abstractmethod
+    def _losses(self, maps: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
+        """The method's losses from the trunk's maps."""
+
+    def _gates(self) -> list[nn.Parameter]:
+        return []
+
+    def _select(self, labels: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Normalised proxies in use, and which of them is positive for which picture."""
+        classes = torch.arange(self.num_classes, device=labels.device)
+        if self.num_classes > self.config.all_proxies_up_to:
+            classes = torch.unique(labels)
+        chosen = [F.normalize(proxies[classes], dim=1) for proxies in self.proxies]
+        return chosen, labels[:, None] == classes[None]
+
+    def _loss(self, distances: Tensor, is_positive: Tensor) -> Tensor:
+        config = self.config
+        if config.loss == "margin":
+            middle = (config.positive_margin + config.negative_margin) / 2
+            half = (config.negative_margin - config.positive_margin) / 2
+            return AF.margin_loss(distances, is_positive, beta=middle, margin=half)
+        return AF.proxy_anchor_loss(
+            distances,
+            is_positive,
+            alpha=config.loss_alpha,
+            positive_margin=config.positive_margin,
+            negative_margin=config.negative_margin,
+        )
+
+
+class AvslObjective(Objective):
+    """Proxy-Anchor on every level and on the final distance (CVPR 2022, section 3.5).
+
+    The final loss sees detached node distances: it teaches alpha and beta, the level losses teach the
+    rest.
+    """
+
+    model: AvslModel
+
+    def _proxy_widths(self) -> list[int]:
+        return [self.model.config.nodes] * self.model.levels
+
+    def _gates(self) -> list[nn.Parameter]:
+        return [*self.model.alphas, *self.model.betas]
+
+    def _losses(self, maps: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
+        model = self.model
+        heads = model.nodes(maps)
+        A = heads.activation_maps
+        links = [mean_over_processes(AF.linkage(low, high)) for low, high in pairwise(A)]
+        if self.training:
+            model.update_linkage(links)
+        labels = gather_rows(labels)
+        nodes = [F.normalize(gather_rows(e), dim=1) for e in heads.embeddings]
+        certainties = [gather_rows(s) for s in heads.certainties]
+        proxies, positive = self._select(labels)
+        level_distances = [2.0 - 2.0 * n @ p.T for n, p in zip(nodes, proxies, strict=True)]
+        final = self._final_distance(nodes, certainties, proxies)
+        losses = {"final": self._loss(final, positive)}
+        total = self.config.final_weight * losses["final"]
+        for level, (distance, weight) in enumerate(
+            zip(level_distances, self.config.level_weights, strict=True), start=1
+        ):
+            losses[f"level{level}"] = self._loss(distance, positive)
+            total = total + weight * losses[f"level{level}"]
+        losses["total"] = total
+        return losses
+
+    def _final_distance(
+        self, nodes: Sequence[Tensor], certainties: Sequence[Tensor], proxies: Sequence[Tensor]
+    ) -> Tensor:
+        """Distances to all proxies, ``[B, proxies]``, by matrix products.
+
+        A proxy has no picture: its certainty is the level's mean over the batch, the same for all. The
+        gates, and with them the top-down weights, therefore depend on the picture only, and the recursion
+        becomes a weighted squared distance per level.
+        """
+        model = self.model
+        gates = [
+            AF.gate(s, s.mean(), alpha, beta, gamma=model.config.gamma)
+            for s, alpha, beta in zip(certainties[1:], model.alphas, model.betas, strict=True)
+        ]
+        weights = AF.top_down_weights(gates, [W.clone() for W in model.normalized_linkages])
+        parts = [
+            AF.weighted_squared_distance(n.detach(), p.detach(), w)
+            for n, p, w in zip(nodes, proxies, weights, strict=True)
+        ]
+        return torch.stack(parts).sum(dim=0)
+
+
+class EmbeddingObjective(Objective):
+    """Proxy-Anchor on the concatenated embedding: the baseline (Kim et al., CVPR 2020)."""
+
+    model: EmbeddingModel
+
+    def _proxy_widths(self) -> list[int]:
+        width = self.model.config.nodes
+        return [width or channels for channels in self.model.trunk.channels]
+
+    def _losses(self, maps: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
+        labels = gather_rows(labels)
+        nodes = [F.normalize(gather_rows(e), dim=1) for e in self.model.embeddings(maps)]
+        proxies, positive = self._select(labels)
+        distances = [2.0 - 2.0 * n @ p.T for n, p in zip(nodes, proxies, strict=True)]
+        final = self._loss(torch.stack(distances).mean(dim=0), positive)
+        return {"final": final, "total": final}
+
+
+OBJECTIVES: Mapping[str, type[Objective]] = {"avsl": AvslObjective, "embedding": EmbeddingObjective}
+
+
+def _proxies(classes: int, width: int, generator: torch.Generator | None) -> Tensor:
+    proxies = torch.empty(classes, width)
+    nn.init.kaiming_normal_(proxies, mode="fan_out", generator=generator)
+    return proxies
+
+
+def _autocast(config: TrainConfig, device: torch.device) -> Any:
+    if config.amp == "none":
+        return nullcontext()
+    return torch.autocast(device.type, _AMP_TYPES[config.amp])

@@ -1,0 +1,221 @@
+import io
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import avsl_core.data
+from avsl_core.data import extract
+from avsl_core.data.archive import find_inside, look_inside
+from avsl_core.errors import DataError
+
+FILES = {"set/list.txt": b"one two", "set/pictures/ä b.jpg": b"picture"}
+
+
+def make_tar(path, files, mode="w:gz", members=()):
+    with tarfile.open(path, mode) as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+        for member in members:
+            tar.addfile(member)
+    return path
+
+
+def make_zip(path, files):
+    with zipfile.ZipFile(path, "w") as zipped:
+        for name, content in files.items():
+            zipped.writestr(name, content)
+    return path
+
+
+def link(name, target, kind=tarfile.SYMTYPE):
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    return member
+
+
+def contents(folder):
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".archive_size")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.fixture(params=["set.tgz", "set.tar.gz", "set.tar", "set.zip"])
+def archive(request, tmp_path):
+    path = tmp_path / request.param
+    if path.suffix == ".zip":
+        return make_zip(path, FILES)
+    return make_tar(path, FILES, "w" if path.suffix == ".tar" else "w:gz")
+
+
+def test_everything_is_unpacked_beside_the_archive(archive):
+    folder = extract(archive)
+    assert folder == archive.with_name(archive.name + ".extracted")
+    assert contents(folder) == FILES
+
+
+def test_nothing_else_is_left_beside_the_archive(archive, tmp_path):
+    folder = extract(archive)
+    assert set(tmp_path.iterdir()) == {archive, folder}
+
+
+def test_an_archive_is_unpacked_once(archive):
+    folder = extract(archive)
+    (folder / "set" / "list.txt").write_bytes(b"changed since")
+    assert (extract(archive) / "set" / "list.txt").read_bytes() == b"changed since"
+
+
+def test_a_folder_made_from_another_archive_is_not_taken_for_this_one(tmp_path):
+    archive = make_tar(tmp_path / "set.tar", FILES, "w")
+    extract(archive)
+    make_tar(archive, {"set/list.txt": bytes(50_000)}, "w")
+    with pytest.raises(DataError, match=r"set\.tar\.extracted: was not made from set\.tar as it is now"):
+        extract(archive)
+
+
+def test_several_callers_at_once_get_the_same_whole_folder(archive):
+    with ThreadPoolExecutor(4) as pool:
+        folders = list(pool.map(extract, [archive] * 4))
+    assert len(set(folders)) == 1
+    assert contents(folders[0]) == FILES
+    assert set(archive.parent.iterdir()) == {archive, folders[0]}
+
+
+@pytest.mark.parametrize(
+    "name", ["../out.txt", "set/../../out.txt", "/tmp/out.txt", "..\\out.txt", "\\out.txt"]
+)
+@pytest.mark.parametrize("make", [make_tar, make_zip])
+def test_names_that_lead_outside_are_refused(tmp_path, name, make):
+    archive = make(
+        tmp_path / ("bad.zip" if make is make_zip else "bad.tgz"), {"set/list.txt": b"", name: b"out"}
+    )
+    with pytest.raises(DataError, match="leads outside"):
+        extract(archive)
+    assert set(tmp_path.iterdir()) == {archive}
+    assert not (tmp_path.parent / "out.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        link("set/out", "../../.."),
+        link("set/out", "/etc/passwd"),
+        link("set/out", "/etc/passwd", tarfile.LNKTYPE),
+        link("set/in", "list.txt"),
+        link("set/pipe", "", tarfile.FIFOTYPE),
+    ],
+    ids=["link up", "absolute link", "hard link", "link inside", "pipe"],
+)
+def test_links_and_devices_in_a_tar_are_refused(tmp_path, member):
+    archive = make_tar(tmp_path / "bad.tgz", FILES, members=[member])
+    with pytest.raises(DataError, match="is a link or device"):
+        extract(archive)
+    assert set(tmp_path.iterdir()) == {archive}
+
+
+def test_links_in_a_zip_are_refused(tmp_path):
+    entry = zipfile.ZipInfo("set/out")
+    entry.external_attr = 0o120777 << 16
+    archive = make_zip(tmp_path / "bad.zip", FILES)
+    with zipfile.ZipFile(archive, "a") as zipped:
+        zipped.writestr(entry, "/etc/passwd")
+    with pytest.raises(DataError, match="'set/out' is a link or device"):
+        extract(archive)
+
+
+def test_a_locked_zip_says_what_to_do(tmp_path):
+    archive = make_zip(tmp_path / "locked.zip", {"a.txt": b"secret"})
+    raw = bytearray(archive.read_bytes())
+    # The lowest flag bit, in the entry itself and in the directory, marks encryption.
+    raw[6] |= 1
+    raw[raw.index(b"PK\x01\x02") + 8] |= 1
+    archive.write_bytes(raw)
+    with pytest.raises(DataError, match="locked by a password; unpack it yourself"):
+        extract(archive)
+
+
+@pytest.mark.parametrize("make", [make_tar, make_zip])
+@pytest.mark.parametrize("damage", ["cut", "empty file", "not an archive", "flipped"])
+def test_a_damaged_archive_leaves_nothing_and_a_whole_one_works_then(tmp_path, make, damage):
+    archive = tmp_path / ("set.zip" if make is make_zip else "set.tgz")
+    files = {**FILES, "set/big.bin": os.urandom(20_000)}
+    whole = make(archive, files).read_bytes()
+    flipped = whole[:5000] + bytes([whole[5000] ^ 255]) + whole[5001:]
+    damaged = {"cut": whole[:10_000], "empty file": b"", "not an archive": b"x" * 500, "flipped": flipped}
+    archive.write_bytes(damaged[damage])
+    with pytest.raises(DataError, match="damaged or incomplete"):
+        extract(archive)
+    assert set(tmp_path.iterdir()) == {archive}
+    archive.write_bytes(whole)
+    assert contents(extract(archive)) == files
+
+
+def test_an_archive_with_nothing_in_it_is_refused(tmp_path):
+    with pytest.raises(DataError, match="nothing in this archive"):
+        extract(make_tar(tmp_path / "empty.tgz", {}))
+
+
+@pytest.mark.parametrize("name", ["missing.tgz", "picture.jpg"])
+def test_what_is_no_archive_is_refused(tmp_path, put, name):
+    put(tmp_path / "picture.jpg")
+    with pytest.raises(DataError, match="no such archive; expected a file ending in"):
+        extract(tmp_path / name)
+
+
+def test_a_killed_extraction_does_not_stand_for_a_whole_one(tmp_path):
+    files = {f"set/{i}.txt": b"content" for i in range(2000)}
+    archive = make_tar(tmp_path / "set.tgz", files)
+    program = "import sys; from avsl_core.data import extract; extract(sys.argv[1])"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(archive)], cwd=Path(avsl_core.data.__file__).parents[2]
+    ) as process:
+        while process.poll() is None and not list(tmp_path.glob("set.tgz.partial-*/set/9*")):
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not archive.with_name("set.tgz.extracted").exists()
+    assert contents(extract(archive)) == files
+
+
+def test_only_leftovers_older_than_a_day_are_removed(tmp_path, put):
+    archive = make_tar(tmp_path / "set.tgz", FILES)
+    old, fresh = (tmp_path / f"set.tgz.partial-{kind}" for kind in ("old", "fresh"))
+    for folder in (old, fresh):
+        put(folder / "1.jpg")
+    yesterday = time.time() - 25 * 3600
+    os.utime(old, (yesterday, yesterday))
+    extract(archive)
+    assert not old.exists()
+    assert fresh.exists()
+
+
+def test_a_file_is_found_in_the_folder_and_one_level_below(tmp_path, put):
+    put(tmp_path / "deep" / "list.txt", "")
+    assert find_inside(tmp_path, "list.txt") == tmp_path / "deep" / "list.txt"
+    put(tmp_path / "list.txt", "")
+    assert find_inside(tmp_path, "list.txt") == tmp_path / "list.txt"
+
+
+def test_a_file_is_found_in_an_archive(tmp_path):
+    archive = make_tar(tmp_path / "set.tgz", FILES)
+    expected = tmp_path / "set.tgz.extracted" / "set" / "list.txt"
+    assert find_inside(archive, "list.txt") == expected
+    assert find_inside(tmp_path, "list.txt", ("set.tgz",)) == expected
+
+
+def test_what_is_not_found_names_the_places(tmp_path):
+    assert look_inside(tmp_path, "list.txt", ("set.tgz",)) is None
+    with pytest.raises(
+        DataError, match=r"no list\.txt here or one folder below nor set\.tgz to take it from"
+    ):
+        find_inside(tmp_path, "list.txt", ("set.tgz",))
+    with pytest.raises(DataError, match="nowhere: no such folder or archive"):
+        find_inside(tmp_path / "nowhere", "list.txt")
