@@ -33,25 +33,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AvslError as error:
         return _refuse(str(error))
     except OSError as error:
-        return _refuse(f"port {options.port} on {options.host} cannot be used ({error}); give another one with --port")
+        return _refuse(
+            f"port {options.port} on {options.host} cannot be used ({error}); give another one with --port"
+        )
     except RuntimeError as error:
         if "device" not in str(error).lower():
             raise
-        return _refuse(f"device {options.device} cannot be used ({str(error).splitlines()[0]}); try --device cpu")
+        return _refuse(
+            f"device {options.device} cannot be used ({str(error).splitlines()[0]}); try --device cpu"
+        )
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m app", description="Compare pictures in a browser, and see why.")
+    parser = argparse.ArgumentParser(
+        prog="python -m app", description="Compare pictures in a browser, and see why."
+    )
     parser.add_argument(
         "--checkpoint",
         default=os.environ.get("AVSL_CHECKPOINT", "default"),
         help="file, or name of a shipped checkpoint (default: AVSL_CHECKPOINT, else default)",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+    )
     parser.add_argument("--port", type=int, default=7860, help="port to listen on (default: 7860)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps ... (default: cpu)")
-    parser.add_argument("--share", action="store_true", help="also open a public link, through Gradio's servers")
+    parser.add_argument(
+        "--share", action="store_true", help="also open a public link, through Gradio's servers"
+    )
     return parser
 
 

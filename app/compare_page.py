@@ -7,7 +7,7 @@ import gradio as gr
 
 from app.examples import ExamplePair
 from app.expert import expert_html, level_choices, node_choices
-from app.results import maps_html, message_html, verdict_html, waiting_html
+from app.results import lesson_html, maps_html, message_html, verdict_html, waiting_html
 from app.uploads import picture_file
 from app.workbench import Workbench
 from avsl_core.compare import Comparison
@@ -18,6 +18,19 @@ __all__ = ["ComparePage"]
 log = logging.getLogger(__name__)
 
 _WAITING = "The comparison appears here as soon as both pictures are there."
+# The results carry their pictures inside, so that the page itself is the file to take away.
+_SAVE = """() => {
+  const part = id => document.getElementById(id)?.innerHTML ?? "";
+  const styles = [...document.querySelectorAll("style")].map(style => style.textContent).join("\\n");
+  const page = `<!doctype html><meta charset="utf-8"><title>Two pictures compared</title><style>${styles}
+    body { max-width: 1080px; margin: 2rem auto; padding: 0 1rem; font-family: system-ui, sans-serif; }</style>
+    <body class="${document.body.className}">${part("verdict")}${part("maps")}${part("details")}`;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([page], { type: "text/html" }));
+  link.download = "comparison.html";
+  link.click();
+  URL.revokeObjectURL(link.href);
+}"""
 _INTRO = (
     '<header class="avsl-head"><h1>How alike are two pictures, and why?</h1><p>Give two pictures. You get a verdict, '
     "one number for how far apart they look, and exactly where that number comes from.</p></header>"
@@ -51,12 +64,15 @@ class ComparePage:
         self.message = gr.HTML("", elem_id="message")
         gr.HTML("<p>Or try a pair</p>", elem_id="examples-title")
         with gr.Row(elem_id="examples"):
-            examples = [
-                gr.Button(pair.title, elem_id=f"example-{i}") for i, pair in enumerate(self.pairs)
-            ]
+            examples = [gr.Button(pair.title, elem_id=f"example-{i}") for i, pair in enumerate(self.pairs)]
         self.verdict = gr.HTML(waiting_html("Comparing the first example pair ..."), elem_id="verdict")
         self.maps = gr.HTML("", elem_id="maps")
-        self.one_scale = gr.Checkbox(False, label="One colour scale for all levels", elem_id="one-scale")
+        with gr.Row(elem_id="tools"):
+            self.one_scale = gr.Checkbox(
+                False, label="One colour scale for all levels", elem_id="one-scale", container=False
+            )
+            save = gr.Button("Save as a web page", elem_id="save", size="sm")
+            save.click(None, js=_SAVE, api_visibility="private")
         with gr.Accordion("For experts: P and W", open=False, elem_id="expert"):
             self.level = gr.Radio([], label="Level", elem_id="level")
             self.node = gr.Dropdown([], label="Node, strongest first", elem_id="node", filterable=False)
@@ -70,11 +86,14 @@ class ComparePage:
         options: dict[str, Any] = {**_MODEL, "preprocess": False, "show_progress_on": self.verdict}
         hidden: dict[str, Any] = {**_MODEL, "preprocess": False, "show_progress": "hidden"}
         inputs = [*pictures, self.one_scale]
+        # Removing a picture announces itself before the value is gone: only the next step sees the new state.
+        given = gr.on(
+            [self.a.input, self.b.input, compare.click], None, js="() => {}", api_visibility="private"
+        )
         after = [
-            gr.on([self.a.input, self.b.input, self.a.clear, self.b.clear, compare.click],
-                  self.on_pictures, inputs, [*pictures, *results], **options),
+            given.then(self.on_pictures, inputs, [*pictures, *results], **options),
             swap.click(self.on_swap, inputs, [*pictures, *results], **options),
-        ]  # fmt: skip
+        ]
         for index, button in enumerate(examples):
             after.append(
                 button.click(self._on_example(index), [self.one_scale], [*pictures, *results], **options)
@@ -148,7 +167,8 @@ class ComparePage:
 
         def show(one_scale: bool) -> list[Update]:
             a, b = str(pair.a.path), str(pair.b.path)
-            return [a, b, *self._results(pair.a, pair.b, one_scale)]
+            message, verdict, maps = self._results(pair.a, pair.b, one_scale)
+            return [a, b, message or lesson_html(pair.lesson), verdict, maps]
 
         return show
 

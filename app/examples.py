@@ -44,11 +44,17 @@ def load_pairs(folder: Path = EXAMPLES) -> list[ExamplePair]:
     listing = folder / "pairs.json"
     try:
         rows = json.loads(listing.read_text(encoding="utf-8"))
-        pairs = [ExamplePair(r["title"], r["lesson"], _file(folder, r["a"]), _file(folder, r["b"])) for r in rows]
+        pairs = [
+            ExamplePair(r["title"], r["lesson"], _file(folder, r["a"]), _file(folder, r["b"])) for r in rows
+        ]
     except OSError as error:
-        raise DataError(f"{listing}: cannot be read ({error.strerror}); get the project's assets again") from error
+        raise DataError(
+            f"{listing}: cannot be read ({error.strerror}); get the project's assets again"
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{listing}: not a list of pairs ({error}); get the project's assets again") from error
+        raise DataError(
+            f"{listing}: not a list of pairs ({error}); get the project's assets again"
+        ) from error
     if not pairs:
         raise DataError(f"{listing}: lists no pair; the page needs at least one")
     return pairs
@@ -68,5 +74,7 @@ def thumbnail(pair: ExamplePair, side: int = 112) -> str:
 def _file(folder: Path, name: str) -> PictureFile:
     path = folder / name
     if not path.is_file():
-        raise DataError(f"{folder / 'pairs.json'}: names {name}, which is not there; get the project's assets again")
+        raise DataError(
+            f"{folder / 'pairs.json'}: names {name}, which is not there; get the project's assets again"
+        )
     return PictureFile(path, name)

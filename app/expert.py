@@ -13,7 +13,9 @@ from avsl_core.models import AvslModel, SimilarityModel
 __all__ = ["expert_html", "level_choices", "node_choices", "node_label"]
 
 _NODES, _LINKS, _THUMB = 12, 8, 128
-_NO_GATES = "This checkpoint measures without gates (P) and linkage (W), so there is nothing to look into here."
+_NO_GATES = (
+    "This checkpoint measures without gates (P) and linkage (W), so there is nothing to look into here."
+)
 
 
 def level_choices(comparison: Comparison) -> list[tuple[str, int]]:
@@ -35,7 +37,7 @@ def node_choices(comparison: Comparison, level: int) -> list[tuple[str, int]]:
 
 def node_label(node: StrongNode, distance: float) -> str:
     """How a node is called in the list."""
-    return f"Node {node.node}: {_share(node.contribution, distance)} of the distance, P = {node.gate:.2f}"
+    return f"Node {node.node} · {_share(node.contribution, distance)} · P {node.gate:.2f}"
 
 
 def expert_html(comparison: Comparison, model: SimilarityModel, level: int, node: int) -> str:
@@ -74,9 +76,7 @@ def expert_html(comparison: Comparison, model: SimilarityModel, level: int, node
     )
 
 
-def _links_html(
-    comparison: Comparison, model: AvslModel, titles: list[str], level: int, node: int
-) -> str:
+def _links_html(comparison: Comparison, model: AvslModel, titles: list[str], level: int, node: int) -> str:
     if level == 0:
         return ""
     W = model.normalized_linkages[level - 1][:, node]

@@ -26,9 +26,7 @@ def image_tag(pixels: NDArray[np.uint8], alt: str) -> str:
     Image.fromarray(pixels).save(buffer, "JPEG", quality=86)
     data = base64.b64encode(buffer.getvalue()).decode()
     height, width = pixels.shape[:2]
-    return (
-        f'<img src="data:image/jpeg;base64,{data}" alt="{escape(alt)}" width="{width}" height="{height}">'
-    )
+    return f'<img src="data:image/jpeg;base64,{data}" alt="{escape(alt)}" width="{width}" height="{height}">'
 
 
 def legend() -> str:
@@ -87,7 +85,11 @@ def gate_histogram(gate: Tensor, title: str, marked: float | None = None) -> str
         f'height="{height * count / tallest:.2f}" rx="1.5"/>'
         for i, count in enumerate(counts)
     )
-    mark = "" if marked is None else f'<line x1="{width * marked:.1f}" x2="{width * marked:.1f}" y1="-4" y2="{height}"/>'
+    mark = (
+        ""
+        if marked is None
+        else f'<line x1="{width * marked:.1f}" x2="{width * marked:.1f}" y1="-4" y2="{height}"/>'
+    )
     mean, low, high = float(gate.mean()), float(gate.min()), float(gate.max())
     words = f"{title}: gate values P of {len(gate)} nodes, from {low:.2f} to {high:.2f}, mean {mean:.2f}"
     return (

@@ -14,7 +14,7 @@ from avsl_core.explain.levels import component_titles
 from avsl_core.explain.total import total_maps
 from avsl_core.metrics import PairDistribution
 
-__all__ = ["maps_html", "message_html", "verdict_html", "waiting_html"]
+__all__ = ["lesson_html", "maps_html", "message_html", "verdict_html", "waiting_html"]
 
 _SIDE = 336  # sharp on a screen of double density at the size the page shows them
 
@@ -76,6 +76,11 @@ def message_html(text: str) -> str:
     return f'<div class="avsl-message" role="alert">{heading}{escape(rest)}</div>'
 
 
+def lesson_html(text: str) -> str:
+    """What an example pair teaches."""
+    return f'<p class="note avsl-lesson">{escape(text)}</p>'
+
+
 def waiting_html(text: str) -> str:
     """What stands where the results will be."""
     return f'<section class="avsl-card avsl-waiting"><p>{escape(text)}</p></section>'
@@ -85,7 +90,9 @@ def _figure(
     comparison: Comparison, title: str, gloss: str, value: str, maps: list[list[Tensor]], scale: float
 ) -> str:
     pictures = "".join(
-        image_tag(_draw(crop, side_maps, scale), f"Heatmap on the {which} picture, {title}: {_balance(side_maps)}")
+        image_tag(
+            _draw(crop, side_maps, scale), f"Heatmap on the {which} picture, {title}: {_balance(side_maps)}"
+        )
         for crop, side_maps, which in (
             (comparison.a.crop, maps[0], "first"),
             (comparison.b.crop, maps[1], "second"),

@@ -57,7 +57,9 @@ class Workbench:
         first, second = _read(a), _read(b)
         keys = _digest(first), _digest(second)
         encoded = [
-            self._encoded.get_or_make(key, lambda d=data, n=file.name: encode_picture(self.checkpoint, d, name=n))
+            self._encoded.get_or_make(
+                key, lambda d=data, n=file.name: encode_picture(self.checkpoint, d, name=n)
+            )
             for key, data, file in zip(keys, (first, second), (a, b), strict=True)
         ]
         return self._compared.get_or_make(
@@ -90,7 +92,9 @@ class Workbench:
         if data.startswith(_SHOWABLE):
             return None
         key = _digest(data)
-        encoded = self._encoded.get_or_make(key, lambda: encode_picture(self.checkpoint, data, name=file.name))
+        encoded = self._encoded.get_or_make(
+            key, lambda: encode_picture(self.checkpoint, data, name=file.name)
+        )
         copy = Path(self._previews.name) / f"{key}.webp"
         if not copy.exists():
             picture = Image.fromarray(load_image(data, name=file.name))

@@ -69,6 +69,8 @@ def build_avsl(seed=0, *, trained=True, trunk=TINY_TRUNK, levels=(2, 3, 4), **op
         if trained:
             shape = (config.nodes, config.nodes)
             model.update_linkage([torch.rand(shape) - 0.3 for _ in range(model.levels - 1)])
+            for bias in model.biases:
+                bias.copy_(0.1 * torch.randn_like(bias))
             for alpha, beta in zip(model.alphas, model.betas, strict=True):
                 alpha.copy_(1 + torch.randn_like(alpha))
                 beta.copy_(0.2 * torch.randn_like(beta))
@@ -79,4 +81,7 @@ def build_embedding(seed=0, *, trunk=TINY_TRUNK, levels=(2, 3, 4), **options):
     config = EmbeddingConfig(BackboneConfig(trunk, levels), **{"nodes": 12} | options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return EmbeddingModel(config).eval().requires_grad_(False)
+        model = EmbeddingModel(config).eval().requires_grad_(False)
+        for bias in model.biases:
+            bias.copy_(0.1 * torch.randn_like(bias))
+    return model

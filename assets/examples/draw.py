@@ -35,8 +35,12 @@ class Plumage:
     length: float = 30
 
 
-ROBIN = Plumage((118, 104, 88), (214, 104, 48), (232, 226, 214), (100, 88, 76), (150, 136, 118), (112, 98, 82))
-BLUEBIRD = Plumage((62, 104, 168), (196, 214, 232), (240, 242, 244), (46, 78, 138), (150, 180, 218), (48, 86, 156))
+ROBIN = Plumage(
+    (118, 104, 88), (214, 104, 48), (232, 226, 214), (100, 88, 76), (150, 136, 118), (112, 98, 82)
+)
+BLUEBIRD = Plumage(
+    (62, 104, 168), (196, 214, 232), (240, 242, 244), (46, 78, 138), (150, 180, 218), (48, 86, 156)
+)
 FINCH = Plumage((142, 126, 84), (226, 190, 74), (240, 228, 176), (92, 84, 64), (226, 216, 184), (72, 66, 58))
 
 
@@ -61,7 +65,14 @@ def main() -> None:
 
 
 def bird(
-    look: Plumage, light: Color, dark: Color, *, seed: int, mirror: bool = False, tilt: float = 0, zoom: float = 1
+    look: Plumage,
+    light: Color,
+    dark: Color,
+    *,
+    seed: int,
+    mirror: bool = False,
+    tilt: float = 0,
+    zoom: float = 1,
 ) -> Image.Image:
     """A songbird on a branch, looking left."""
     scene = backdrop(light, dark, seed)
@@ -71,38 +82,94 @@ def bird(
     tail = curve([(292, 262), (330, 292), (388, 352), (402, 378), (378, 376), (318, 322), (276, 286)])
     paint(figure, tail, look.wing, depth=10)
     for shift in (0, 9, 18):
-        streak(figure, [(292 - shift / 3, 272 + shift / 2), (340 - shift / 2, 318 + shift / 2), (386 - shift, 370)],
-               look.bars, 1.4, 110)
-    body = curve([(128, 122), (160, 98), (198, 104), (228, 140), (270, 182), (306, 232), (310, 272), (280, 304),
-                  (232, 318), (182, 306), (146, 268), (130, 222), (124, 178), (112, 150)])
+        streak(
+            figure,
+            [(292 - shift / 3, 272 + shift / 2), (340 - shift / 2, 318 + shift / 2), (386 - shift, 370)],
+            look.bars,
+            1.4,
+            110,
+        )
+    body = curve(
+        [
+            (128, 122),
+            (160, 98),
+            (198, 104),
+            (228, 140),
+            (270, 182),
+            (306, 232),
+            (310, 272),
+            (280, 304),
+            (232, 318),
+            (182, 306),
+            (146, 268),
+            (130, 222),
+            (124, 178),
+            (112, 150),
+        ]
+    )
     paint(figure, body, look.back, depth=34)
-    belly = curve([(128, 190), (160, 206), (206, 250), (258, 292), (240, 320), (186, 312), (140, 272), (120, 226)])
+    belly = curve(
+        [(128, 190), (160, 206), (206, 250), (258, 292), (240, 320), (186, 312), (140, 272), (120, 226)]
+    )
     tint(figure, belly, body, look.belly, soft=11)
-    breast = curve([(112, 146), (140, 150), (168, 182), (188, 232), (176, 266), (140, 262), (118, 216), (106, 170)])
+    breast = curve(
+        [(112, 146), (140, 150), (168, 182), (188, 232), (176, 266), (140, 262), (118, 216), (106, 170)]
+    )
     tint(figure, breast, body, look.breast, soft=8)
     cap = curve([(120, 132), (142, 98), (182, 90), (214, 118), (196, 128), (158, 120), (134, 130)])
     tint(figure, cap, body, look.cap, soft=4)
     feathers(figure, body, seed)
     shade(figure, body, 30)
-    wing = curve([(196, 172), (232, 178), (272, 212), (312, 268), (338, 306), (300, 300), (246, 284), (208, 254),
-                  (190, 212)])
+    wing = curve(
+        [
+            (196, 172),
+            (232, 178),
+            (272, 212),
+            (312, 268),
+            (338, 306),
+            (300, 300),
+            (246, 284),
+            (208, 254),
+            (190, 212),
+        ]
+    )
     paint(figure, wing, look.wing, depth=16)
     for row, bend in enumerate((0, 14, 28, 42)):
-        streak(figure, [(212 + row * 6, 206 + bend), (252 + row * 6, 238 + bend * 0.8),
-                        (318 - row * 9, 294 + bend * 0.06)], look.bars, 2.4, 150)
+        streak(
+            figure,
+            [
+                (212 + row * 6, 206 + bend),
+                (252 + row * 6, 238 + bend * 0.8),
+                (318 - row * 9, 294 + bend * 0.06),
+            ],
+            look.bars,
+            2.4,
+            150,
+        )
     streak(figure, [(206, 194), (232, 198), (262, 220)], look.bars, 5, 190)
     # Beak: upper and lower half meet at the mouth line.
     root, tip = 116, 116 - look.length
-    upper = curve([(root + 8, 140 - look.depth), (root - 4, 143 - look.depth), (tip, 152), (root + 6, 153)], 0.35)
-    lower = curve([(root + 8, 151), (tip + 3, 152.5), (root - 2, 155 + look.depth * 0.5),
-                   (root + 9, 156 + look.depth * 0.6)], 0.35)
+    upper = curve(
+        [(root + 8, 140 - look.depth), (root - 4, 143 - look.depth), (tip, 152), (root + 6, 153)], 0.35
+    )
+    lower = curve(
+        [
+            (root + 8, 151),
+            (tip + 3, 152.5),
+            (root - 2, 155 + look.depth * 0.5),
+            (root + 9, 156 + look.depth * 0.6),
+        ],
+        0.35,
+    )
     paint(figure, lower, tuple(int(c * 0.82) for c in look.beak), depth=4)
     paint(figure, upper, look.beak, depth=5)
     eye(figure, (146, 134))
     for x in (206, 232):
         streak(figure, [(x, 306), (x - 4, 332), (x - 2, 352)], (92, 74, 62), 4.2, 255)
         for toe in (-14, -4, 9):
-            streak(figure, [(x - 2, 350), (x - 2 + toe * 0.7, 351), (x - 3 + toe, 360)], (92, 74, 62), 3.6, 255)
+            streak(
+                figure, [(x - 2, 350), (x - 2 + toe * 0.7, 351), (x - 3 + toe, 360)], (92, 74, 62), 3.6, 255
+            )
     if tilt:
         figure = figure.rotate(tilt, Image.Resampling.BICUBIC, center=(218 * ZOOM, 352 * ZOOM))
     if zoom != 1:
@@ -115,11 +182,35 @@ def apple(skin: Color, blush: Color, *, tilt: float) -> Image.Image:
     """An apple on a table."""
     scene = table((232, 226, 216), (206, 196, 182))
     figure = Image.new("RGBA", (FULL, FULL))
-    outline = curve([(224, 130), (264, 112), (316, 122), (350, 172), (348, 236), (318, 304), (274, 344), (240, 338),
-                     (224, 334), (206, 338), (172, 344), (130, 304), (100, 236), (98, 172), (132, 122), (184, 112)])
+    outline = curve(
+        [
+            (224, 130),
+            (264, 112),
+            (316, 122),
+            (350, 172),
+            (348, 236),
+            (318, 304),
+            (274, 344),
+            (240, 338),
+            (224, 334),
+            (206, 338),
+            (172, 344),
+            (130, 304),
+            (100, 236),
+            (98, 172),
+            (132, 122),
+            (184, 112),
+        ]
+    )
     paint(figure, outline, skin, depth=52)
-    tint(figure, curve([(110, 190), (150, 128), (206, 140), (200, 220), (168, 300), (124, 262)]), outline, blush,
-         soft=30, strength=0.75)
+    tint(
+        figure,
+        curve([(110, 190), (150, 128), (206, 140), (200, 220), (168, 300), (124, 262)]),
+        outline,
+        blush,
+        soft=30,
+        strength=0.75,
+    )
     rng = np.random.default_rng(5)
     for x in rng.uniform(115, 335, 70):
         y = rng.uniform(150, 320)
@@ -132,7 +223,9 @@ def apple(skin: Color, blush: Color, *, tilt: float) -> Image.Image:
     paint(figure, leaf, (92, 138, 62), depth=12)
     streak(figure, [(236, 112), (276, 98), (322, 86)], (150, 184, 112), 2.2, 200)
     gloss(figure, (158, 186), 30, 52)
-    figure = figure.rotate(tilt, Image.Resampling.BICUBIC, center=(224 * ZOOM, 240 * ZOOM)) if tilt else figure
+    figure = (
+        figure.rotate(tilt, Image.Resampling.BICUBIC, center=(224 * ZOOM, 240 * ZOOM)) if tilt else figure
+    )
     return on_table(scene, figure, (224, 344), 126)
 
 
@@ -152,7 +245,9 @@ def orange() -> Image.Image:
         pen.ellipse([(x - size) * ZOOM, (y - size) * ZOOM, (x + size) * ZOOM, (y + size) * ZOOM], fill=70)
     tint(figure, pores, outline, (176, 84, 8), soft=0.6)
     shade(figure, outline, 46)
-    star = curve([(224, 118), (232, 126), (246, 128), (234, 136), (230, 148), (222, 138), (208, 138), (216, 128)], 0.7)
+    star = curve(
+        [(224, 118), (232, 126), (246, 128), (234, 136), (230, 148), (222, 138), (208, 138), (216, 128)], 0.7
+    )
     paint(figure, star, (112, 128, 62), depth=5)
     gloss(figure, (170, 172), 30, 40)
     return on_table(scene, figure, (224, 342), 124)
@@ -163,25 +258,60 @@ def shirt(*, stripes: bool) -> Image.Image:
     scene = backdrop((234, 230, 224), (214, 208, 200), seed=0, spots=0)
     figure = Image.new("RGBA", (FULL, FULL))
     blue, white = (66, 104, 150), (238, 238, 232)
-    outline = curve([(170, 84), (200, 100), (224, 104), (248, 100), (278, 84), (318, 100), (346, 126), (386, 196),
-                     (382, 206), (334, 226), (322, 220), (312, 196), (312, 290), (316, 372), (308, 380), (224, 386),
-                     (140, 380), (132, 372), (136, 290), (136, 196), (126, 220), (114, 226), (66, 206), (62, 196),
-                     (102, 126), (130, 100)], 0.6)
+    outline = curve(
+        [
+            (170, 84),
+            (200, 100),
+            (224, 104),
+            (248, 100),
+            (278, 84),
+            (318, 100),
+            (346, 126),
+            (386, 196),
+            (382, 206),
+            (334, 226),
+            (322, 220),
+            (312, 196),
+            (312, 290),
+            (316, 372),
+            (308, 380),
+            (224, 386),
+            (140, 380),
+            (132, 372),
+            (136, 290),
+            (136, 196),
+            (126, 220),
+            (114, 226),
+            (66, 206),
+            (62, 196),
+            (102, 126),
+            (130, 100),
+        ],
+        0.6,
+    )
     paint(figure, outline, blue, depth=14)
     if stripes:
         for y in range(140, 380, 32):
             band = curve([(50, y), (224, y + 7), (400, y), (400, y + 13), (224, y + 20), (50, y + 13)], 0.5)
             tint(figure, band, outline, white, soft=0.6)
-    for fold in ([(140, 196), (158, 240), (150, 330)], [(308, 196), (292, 250), (300, 340)],
-                 [(200, 150), (216, 230), (206, 350)], [(262, 180), (250, 260), (258, 360)]):
+    for fold in (
+        [(140, 196), (158, 240), (150, 330)],
+        [(308, 196), (292, 250), (300, 340)],
+        [(200, 150), (216, 230), (206, 350)],
+        [(262, 180), (250, 260), (258, 360)],
+    ):
         streak(figure, fold, (20, 36, 60), 16, 46, within=outline, soft=8)
         streak(figure, [(x + 13, y) for x, y in fold], (255, 255, 255), 12, 40, within=outline, soft=8)
     for seam in ([(136, 198), (128, 158), (136, 110)], [(312, 198), (320, 158), (312, 110)]):
         streak(figure, seam, (30, 52, 84), 2, 170, within=outline)
     shade(figure, outline, 16)
-    neck = curve([(172, 86), (200, 96), (224, 98), (248, 96), (276, 86), (262, 118), (224, 134), (186, 118)], 0.8)
+    neck = curve(
+        [(172, 86), (200, 96), (224, 98), (248, 96), (276, 86), (262, 118), (224, 134), (186, 118)], 0.8
+    )
     paint(figure, neck, (46, 74, 110), depth=6)
-    hollow = curve([(184, 90), (204, 98), (224, 100), (244, 98), (264, 90), (252, 112), (224, 124), (196, 112)], 0.8)
+    hollow = curve(
+        [(184, 90), (204, 98), (224, 100), (244, 98), (264, 90), (252, 112), (224, 124), (196, 112)], 0.8
+    )
     paint(figure, hollow, (34, 54, 82), depth=8)
     cast(scene, figure.getchannel("A"), (7, 10), 10, 80)
     scene.alpha_composite(figure)
@@ -201,8 +331,12 @@ def curve(points: Sequence[Point], tension: float = 1.0) -> Mask:
     path = []
     for p0, p1, p2, p3 in zip(before, ring, after, beyond, strict=True):
         m1, m2 = (p2 - p0) * tension / 2, (p3 - p1) * tension / 2
-        path.append((2 * t**3 - 3 * t**2 + 1) * p1 + (t**3 - 2 * t**2 + t) * m1 + (3 * t**2 - 2 * t**3) * p2
-                    + (t**3 - t**2) * m2)
+        path.append(
+            (2 * t**3 - 3 * t**2 + 1) * p1
+            + (t**3 - 2 * t**2 + t) * m1
+            + (3 * t**2 - 2 * t**3) * p2
+            + (t**3 - t**2) * m2
+        )
     ImageDraw.Draw(mask).polygon([tuple(p) for p in np.concatenate(path) * ZOOM], fill=255)
     return mask
 
@@ -245,7 +379,9 @@ def streak(
         x = (1 - t) ** 2 * x0 + 2 * t * (1 - t) * control[0] + t**2 * x2
         y = (1 - t) ** 2 * y0 + 2 * t * (1 - t) * control[1] + t**2 * y2
         radius = width / 2 * (1 - 0.45 * t) * ZOOM
-        pen.ellipse([x * ZOOM - radius, y * ZOOM - radius, x * ZOOM + radius, y * ZOOM + radius], fill=opacity)
+        pen.ellipse(
+            [x * ZOOM - radius, y * ZOOM - radius, x * ZOOM + radius, y * ZOOM + radius], fill=opacity
+        )
     mask = mask.filter(ImageFilter.GaussianBlur(soft * ZOOM))
     lay(figure, color, mask if within is None else as_mask(as_float(mask) * as_float(within)))
 
@@ -263,7 +399,11 @@ def feathers(figure: Image.Image, within: Mask, seed: int) -> None:
 
 def eye(figure: Image.Image, centre: Point) -> None:
     """A dark eye with a ring and a glint."""
-    for radius, color, shift in ((10, (226, 216, 198), 0), (8.2, (22, 18, 18), 0), (2.4, (255, 255, 255), -2.6)):
+    for radius, color, shift in (
+        (10, (226, 216, 198), 0),
+        (8.2, (22, 18, 18), 0),
+        (2.4, (255, 255, 255), -2.6),
+    ):
         mask = Image.new("L", (FULL, FULL))
         x, y = (c + shift for c in centre)
         box = [(x - radius) * ZOOM, (y - radius) * ZOOM, (x + radius) * ZOOM, (y + radius) * ZOOM]
@@ -276,7 +416,8 @@ def gloss(figure: Image.Image, centre: Point, width: float, height: float) -> No
     mask = Image.new("L", (FULL, FULL))
     x, y = centre
     ImageDraw.Draw(mask).ellipse(
-        [(x - width / 2) * ZOOM, (y - height / 2) * ZOOM, (x + width / 2) * ZOOM, (y + height / 2) * ZOOM], fill=190
+        [(x - width / 2) * ZOOM, (y - height / 2) * ZOOM, (x + width / 2) * ZOOM, (y + height / 2) * ZOOM],
+        fill=190,
     )
     lay(figure, (255, 252, 244), mask.filter(ImageFilter.GaussianBlur(9 * ZOOM)))
 
@@ -286,7 +427,7 @@ def gloss(figure: Image.Image, centre: Point, width: float, height: float) -> No
 
 def backdrop(light: Color, dark: Color, seed: int, spots: int = 16) -> Image.Image:
     """A soft gradient with out-of-focus spots, like foliage far behind."""
-    y, x = np.mgrid[0:1:FULL * 1j, 0:1:FULL * 1j]
+    y, x = np.mgrid[0 : 1 : FULL * 1j, 0 : 1 : FULL * 1j]
     mix = np.clip(0.25 * x + 0.85 * y, 0, 1)[..., None]
     ground = (1 - mix) * np.array(light) + mix * np.array(dark)
     scene = Image.fromarray(ground.astype(np.uint8)).convert("RGBA")
@@ -312,8 +453,20 @@ def table(wall: Color, top: Color) -> Image.Image:
 
 def branch(scene: Image.Image) -> None:
     """A branch across the lower part."""
-    wood = curve([(-90, 376), (90, 360), (220, 352), (340, 360), (540, 338), (540, 360), (340, 384), (220, 376),
-                  (90, 386), (-90, 402)])
+    wood = curve(
+        [
+            (-90, 376),
+            (90, 360),
+            (220, 352),
+            (340, 360),
+            (540, 338),
+            (540, 360),
+            (340, 384),
+            (220, 376),
+            (90, 386),
+            (-90, 402),
+        ]
+    )
     paint(scene, wood, (112, 92, 74), depth=12)
     rng = np.random.default_rng(4)
     for x in rng.uniform(0, 430, 26):

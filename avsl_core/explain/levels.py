@@ -53,4 +53,4 @@ def level_words(index: int, count: int) -> str:
 
 def _grid(component: Component) -> str:
     height, width = component.map_a.shape
-    return f"{height} × {width} cells"
+    return f"{height}\u00a0×\u00a0{width}\u00a0cells"  # unbreakable

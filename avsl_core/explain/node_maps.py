@@ -32,6 +32,8 @@ def node_map(model: AvslModel, encoding: Encoding, level: int, node: int) -> Ten
     if encoding.maps is None or len(encoding) != 1:
         raise EncodingError("a node's map needs one picture, encoded with keep_maps=True")
     if not 0 <= level < model.levels or not 0 <= node < model.config.nodes:
-        raise ConfigError(f"no node {node} on level {level}: {model.levels} levels of {model.config.nodes} nodes")
+        raise ConfigError(
+            f"no node {node} on level {level}: {model.levels} levels of {model.config.nodes} nodes"
+        )
     weight, bias = model.projections[level][node : node + 1], model.biases[level][node : node + 1]
     return AF.activation_map(encoding.maps[level], weight, bias)[0, 0]

@@ -30,7 +30,8 @@ __all__ = ["MapCache", "build_map_cache"]
 
 log = logging.getLogger(__name__)
 
-_CHUNK = 32
+_CHUNK = 32  # pictures per pass of the trunk, views counted
+_SAVE_EVERY = 256  # pictures between notes of how far the build has come
 _MANIFEST = "manifest.json"
 
 TrunkPass = Callable[[Tensor], list[Tensor]]
@@ -118,6 +119,7 @@ def _build(
     views, done, augmented = plan
     folder.mkdir(parents=True, exist_ok=True)
     arrays: list[Any] = []
+    noted = done
     bar = tqdm(
         total=len(pictures),
         initial=done,
@@ -136,7 +138,8 @@ def _build(
             array[done : done + count] = m.reshape(count, views, *m.shape[1:])
         done += count
         bar.update(count)
-        if done == len(pictures) or (done // _CHUNK) % 8 == 0:
+        if done == len(pictures) or done - noted >= _SAVE_EVERY:
+            noted = done
             for array in arrays:
                 array.flush()
             _write_manifest(

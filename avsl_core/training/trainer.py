@@ -15,7 +15,7 @@ from avsl_core.checkpoint import Checkpoint, save_checkpoint
 from avsl_core.config import to_dict
 from avsl_core.data import PictureSet
 from avsl_core.encoding import encode_pictures, trunk_precision
-from avsl_core.errors import ConfigError, TrainingError
+from avsl_core.errors import ConfigError, DataError, TrainingError
 from avsl_core.evaluation import Evaluation, evaluate_encoding
 from avsl_core.images import load_image
 from avsl_core.models import Encoding, SimilarityModel, build_model
@@ -70,7 +70,8 @@ class Trainer:
         record: Further facts for the checkpoint's training record (data, licences ...).
 
     Raises:
-        ConfigError: If the recipe does not fit the machine or the data.
+        ConfigError: If the recipe does not fit the machine.
+        DataError: If there are too few classes to learn from or to choose by.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Trainer:
     ) -> None:
         if config.amp == "fp16" and process.device.type != "cuda":
             raise ConfigError("amp=fp16 needs a GPU; on a CPU use amp=bf16 or amp=none")
+        _check_classes(train, validation)
         self.config, self.train, self.validation = config, train, validation
         self.process = process
         self.out = out
@@ -94,6 +96,8 @@ class Trainer:
         self.cache_root = cache_root or self.folder / "maps"
         self.progress = progress and process.is_first
         self.record = record or {}
+        # timm draws random trunks from the global generator; every process must begin with the same one.
+        torch.manual_seed(config.seed)
         generator = torch.Generator().manual_seed(config.seed)
         model = build_model(
             config.method, config.model_options(), weights=config.weights, generator=generator
@@ -388,6 +392,15 @@ class Trainer:
             pairs=None if evaluation is None else evaluation.pairs,
         )
         save_checkpoint(checkpoint, self.out)
+
+
+def _check_classes(train: PictureSet, validation: PictureSet | None) -> None:
+    for part, pictures in (("training", train), ("validation", validation)):
+        if pictures is not None and pictures.num_classes < 2:
+            raise DataError(
+                f"the {part} part has {pictures.num_classes} class ({pictures.name}); at least two are needed: "
+                "give more classes, or other shares with --split"
+            )
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, float]:

@@ -1,0 +1,19 @@
+FROM python:3.11-slim
+
+RUN useradd --create-home --uid 1000 avsl
+WORKDIR /home/avsl/app
+
+COPY requirements.txt .
+RUN pip install --no-cache-dir -r requirements.txt
+
+COPY --chown=avsl:avsl app app
+COPY --chown=avsl:avsl avsl_core avsl_core
+COPY --chown=avsl:avsl assets assets
+COPY --chown=avsl:avsl checkpoints checkpoints
+COPY --chown=avsl:avsl train_cli.py LICENSE README.md ./
+
+USER avsl
+EXPOSE 7860
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860/', timeout=4)"]
+CMD ["python", "-m", "app", "--host", "0.0.0.0"]

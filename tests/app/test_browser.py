@@ -1,0 +1,206 @@
+"""The page in a real browser: what a visitor sees, clicks and reads."""
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOTS = ROOT / "artifacts"
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def address(checkpoint_file):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "app", "--checkpoint", str(checkpoint_file), "--port", str(port)]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(url, server)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert program, (
+        "this test needs Chromium: install it (for instance apt-get install chromium) and run again"
+    )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    """The page, opened; afterwards nothing may have gone wrong unseen or left this machine."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    troubles = []
+    page.on("console", lambda m: troubles.append(f"console: {m.text}") if m.type == "error" else None)
+    page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
+    page.on(
+        "request", lambda request: troubles.append(f"left: {request.url}") if leaves(request.url) else None
+    )
+    page.goto(address)
+    yield page
+    page.close()
+    assert troubles == []
+
+
+def test_the_first_pair_is_compared_when_the_page_opens(page):
+    expect(page.locator("#distance")).to_be_visible(timeout=30_000)
+    expect(page.locator("#maps img")).to_have_count(8)
+    assert bars_sum(page) == pytest.approx(distance(page), rel=1e-9)
+    shoot(page, "opened")
+
+
+def test_two_uploads_are_compared_without_a_further_click(page, files):
+    first = opened(page)
+    upload(page, "a", files["one.png"])
+    expect(page.locator("#picture-a img")).to_have_attribute("src", re.compile("one.png"))
+    upload(page, "b", files["two.jpg"])
+    wait_for_change(page, first)
+    expect(page.locator("#picture-b img")).to_have_attribute("src", re.compile("two.jpg"))
+    page.wait_for_timeout(500)
+    assert bars_sum(page) == pytest.approx(distance(page), rel=1e-9)
+    printed = [float(text) for text in page.locator(".avsl-bars tbody td.value").evaluate_all(
+        "cells => cells.map(cell => cell.firstChild.textContent)")]  # fmt: skip
+    assert sum(printed) == pytest.approx(float(page.locator("#distance").inner_text()), abs=1e-9)
+    shoot(page, "uploaded")
+
+
+def test_a_broken_file_is_explained_and_the_page_goes_on(page, files):
+    opened(page)
+    upload(page, "a", files["broken.jpg"])
+    alert = page.locator("#message [role=alert]")
+    expect(alert).to_contain_text("broken.jpg", timeout=15_000)
+    expect(page.locator("#distance")).to_have_count(0)
+    shoot(page, "broken")
+    upload(page, "a", files["one.png"])
+    expect(page.locator("#distance")).to_be_visible(timeout=15_000)
+    expect(alert).to_have_count(0)
+
+
+def test_a_tiff_is_compared_and_shown(page, files):
+    first = opened(page)
+    upload(page, "a", files["scan.tif"])
+    wait_for_change(page, first)
+    shown = page.locator("#picture-a img")
+    expect(shown).to_have_attribute("src", re.compile(r"\.webp"))
+    assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") == 160
+
+
+def test_removing_a_picture_takes_its_result_away(page):
+    opened(page)
+    page.locator("#picture-a").get_by_label("Remove Image").click()
+    expect(page.locator("#verdict")).to_contain_text("as soon as both pictures", timeout=15_000)
+
+
+def test_an_example_is_one_key_away(page):
+    first = opened(page)
+    page.locator("#example-4").focus()
+    page.keyboard.press("Enter")
+    wait_for_change(page, first)
+    expect(page.locator("#message")).to_contain_text("Two round fruits")
+
+
+def test_swapping_exchanges_the_pictures(page):
+    opened(page)
+    left = page.locator("#picture-a img").get_attribute("src")
+    page.locator("#swap").click()
+    expect(page.locator("#picture-b img")).to_have_attribute(
+        "src", re.compile(Path(left).name), timeout=15_000
+    )
+
+
+def test_experts_can_follow_a_node(page):
+    opened(page)
+    page.locator("#expert > button").click()
+    details = page.locator("#details")
+    expect(details).to_contain_text("Level 3, node", timeout=15_000)
+    page.get_by_label("Level 2", exact=True).check()
+    expect(details).to_contain_text("Level 2, node", timeout=15_000)
+    expect(details.locator(".avsl-trace > li > .node")).to_contain_text("Level 2")
+    shoot(page, "experts")
+
+
+def test_the_legend_stays_in_view_among_the_maps(page):
+    opened(page)
+    page.locator(".avsl-levels figure").last.scroll_into_view_if_needed()
+    page.mouse.wheel(0, 200)
+    page.wait_for_timeout(300)
+    assert page.locator(".avsl-legend").evaluate("e => e.getBoundingClientRect().top") >= 0
+
+
+@pytest.mark.parametrize("width", [320, 390, 820])
+def test_nothing_is_cut_off_on_a_narrow_screen(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    opened(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    shoot(page, f"width-{width}")
+
+
+def opened(page):
+    expect(page.locator("#distance")).to_be_visible(timeout=30_000)
+    return distance(page)
+
+
+def distance(page):
+    return float(page.locator("#distance").get_attribute("data-value"))
+
+
+def bars_sum(page):
+    rows = page.locator(".avsl-bars tbody tr")
+    return sum(float(value) for value in rows.evaluate_all("rows => rows.map(row => row.dataset.value)"))
+
+
+def upload(page, side, path):
+    page.locator(f"#picture-{side} input[type=file]").set_input_files(path)
+
+
+def wait_for_change(page, before):
+    expect(page.locator("#distance")).not_to_have_attribute("data-value", repr(before), timeout=15_000)
+
+
+def shoot(page, name):
+    SHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SHOTS / f"compare-{name}.png", full_page=True)
+
+
+def leaves(url):
+    return not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+
+
+def wait_for(url, server):
+    for _ in range(240):
+        assert server.poll() is None, f"the app ended: {server.stderr.read().decode()[-2000:]}"
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.25)
+    pytest.fail("the app did not answer within a minute")

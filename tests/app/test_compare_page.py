@@ -1,0 +1,118 @@
+import re
+
+import gradio as gr
+import pytest
+
+from app.compare_page import ComparePage
+from app.server import build_app
+from app.workbench import Workbench
+
+
+def distance_in(html):
+    return float(re.search(r'id="distance" data-value="([^"]+)"', html).group(1))
+
+
+def test_two_pictures_give_verdict_distance_and_maps(page, payload):
+    *_, message, verdict, maps = page.on_pictures(payload("one.png"), payload("two.jpg"), False)
+    assert message == ""
+    assert distance_in(verdict) > 0
+    assert maps.count("<img") == 2 * (1 + 3)  # total and three levels
+
+
+def test_bars_add_up_to_the_distance(page, payload):
+    verdict = page.on_pictures(payload("one.png"), payload("two.jpg"), False)[3]
+    parts = [float(v) for v in re.findall(r'<tr data-name="[^"]+" data-value="([^"]+)"', verdict)]
+    assert sum(parts) == pytest.approx(distance_in(verdict), rel=1e-12)
+
+
+def test_bars_and_maps_print_the_same_figures(page, payload):
+    *_, verdict, maps = page.on_pictures(payload("one.png"), payload("two.jpg"), False)
+    bars = re.findall(r'<td class="value">([\d.]+)<', verdict)
+    figures = re.findall(r'<span class="value">([\d.]+)<', maps)
+    assert [bars[-1], *bars[:-1]] == figures
+
+
+def test_every_picture_has_a_text_alternative(page, payload):
+    maps = page.on_pictures(payload("one.png"), payload("two.jpg"), False)[4]
+    assert len(re.findall(r'<img [^>]*alt="[^"]{20,}"', maps)) == maps.count("<img")
+
+
+def test_verdict_comes_before_distance_and_distance_before_bars(page, payload):
+    verdict = page.on_pictures(payload("one.png"), payload("two.jpg"), False)[3]
+    places = [verdict.index(mark) for mark in ("avsl-words", 'id="distance"', "<table")]
+    assert places == sorted(places)
+
+
+def test_swapping_exchanges_pictures_and_keeps_the_distance(page, payload, files):
+    before = page.on_pictures(payload("one.png"), payload("two.jpg"), False)
+    a, b, _, verdict, maps = page.on_swap(payload("one.png"), payload("two.jpg"), False)
+    assert (a, b) == (str(files["two.jpg"]), str(files["one.png"]))
+    assert distance_in(verdict) == pytest.approx(distance_in(before[3]), rel=1e-9)
+    assert maps != before[4]
+
+
+def test_one_picture_alone_waits_for_the_other(page, payload):
+    *_, message, verdict, maps = page.on_pictures(payload("one.png"), None, False)
+    assert (message, maps) == ("", "")
+    assert "as soon as both pictures are there" in verdict
+
+
+def test_a_broken_picture_is_named_and_taken_away_and_no_old_result_stays(page, payload):
+    a, _, message, verdict, maps = page.on_pictures(payload("broken.jpg"), payload("two.jpg"), False)
+    assert a is None
+    assert "<strong>broken.jpg</strong>" in message
+    assert 'role="alert"' in message
+    assert "distance" not in verdict
+    assert maps == ""
+
+
+def test_two_broken_pictures_are_both_reported(page, payload):
+    message = page.on_pictures(payload("broken.jpg"), payload("broken.jpg"), False)[2]
+    assert message.count('role="alert"') == 2
+
+
+def test_a_format_that_browsers_do_not_show_gets_a_preview(page, payload):
+    a, *_, verdict, _ = page.on_pictures(payload("scan.tif"), payload("one.png"), False)
+    assert a.endswith(".webp")
+    assert distance_in(verdict) > 0
+
+
+def test_one_scale_for_all_levels_changes_the_drawings_and_says_so(page, payload):
+    own = page.on_scale(payload("one.png"), payload("two.jpg"), False)
+    shared = page.on_scale(payload("one.png"), payload("two.jpg"), True)
+    assert "All figures share one colour scale" in shared
+    assert own != shared
+
+
+def test_experts_see_the_strongest_node_of_the_highest_level_first(page, payload):
+    level, node, details = page.on_results(payload("one.png"), payload("two.jpg"))
+    assert level["value"] == 2
+    assert node["value"] == node["choices"][0][1]
+    assert f"Level 3, node {node['value']}" in details
+    assert details.count("<svg") == 2  # the lowest level has no gate
+
+
+def test_experts_can_choose_another_level_and_node(page, payload):
+    node, details = page.on_level(payload("one.png"), payload("two.jpg"), 1)
+    assert f"Level 2, node {node['value']}" in details
+    chosen = node["choices"][3][1]
+    assert f"Level 2, node {chosen}" in page.on_node(payload("one.png"), payload("two.jpg"), 1, chosen)
+
+
+def test_a_method_without_gates_says_so(plain_checkpoint, page, payload):
+    plain = ComparePage(Workbench(plain_checkpoint), page.pairs)
+    assert "without gates" in plain.on_results(payload("one.png"), payload("two.jpg"))[2]
+    verdict = plain.on_pictures(payload("one.png"), payload("two.jpg"), False)[3]
+    assert "no validation pairs" in verdict
+    assert distance_in(verdict) > 0
+
+
+def test_names_from_outside_are_escaped(page, files):
+    evil = {"path": str(files["broken.jpg"]), "orig_name": "<script>x.jpg"}
+    assert "<script>" not in page.on_pictures(evil, None, False)[2]
+
+
+def test_the_app_builds_with_the_pairs_that_come_with_it(checkpoint):
+    blocks = build_app(checkpoint)
+    assert isinstance(blocks, gr.Blocks)
+    assert blocks.title == "How alike are two pictures, and why?"

@@ -1,0 +1,92 @@
+import pytest
+
+from avsl_core.errors import ConfigError
+from avsl_core.training import RECIPES, TrainConfig, find_recipe
+
+
+def test_an_unknown_recipe_is_an_error_that_lists_the_known():
+    with pytest.raises(ConfigError, match=r"unknown recipe 'cubs'; known: .*cub"):
+        find_recipe("cubs")
+
+
+def test_an_unknown_option_is_an_error_that_names_it():
+    with pytest.raises(ConfigError, match="unknown option 'learning_rate'"):
+        find_recipe("cpu", ["learning_rate=1"])
+
+
+@pytest.mark.parametrize("text", ["augmentation.flips=0.5", "preprocess.sise=3"])
+def test_an_unknown_option_of_the_picture_pipeline_is_an_error(text):
+    with pytest.raises(ConfigError, match="unknown"):
+        find_recipe("cpu", [text])
+
+
+def test_overrides_change_only_what_they_name():
+    changed = find_recipe("cpu", ["epochs=3", "level_weights=1,2,3", "augmentation.flip=0", "amp=none"])
+    assert (changed.epochs, changed.level_weights, changed.augmentation.flip) == (3, (1.0, 2.0, 3.0), 0.0)
+    assert changed.lr_heads == RECIPES["cpu"].lr_heads
+    assert RECIPES["cpu"].epochs != 3
+
+
+def test_levels_mix_indices_and_the_final_convolution():
+    assert find_recipe("cpu", ["levels=2,3,head"]).levels == (2, 3, "head")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "epochs=0",
+        "warmup_epochs=99",
+        "batch_size=1",
+        "accumulation=7",
+        "level_weights=1,2",
+        "amp=int8",
+        "views=0",
+        "lr_heads=-1",
+        "epochs=many",
+        "cached=perhaps",
+        "epochs",
+        "samples_per_class=7",
+        "finetune_stages=none",
+    ],
+)
+def test_values_out_of_range_are_errors(text):
+    with pytest.raises(ConfigError):
+        find_recipe("cpu", [text])
+
+
+def test_the_published_recipes_have_the_published_figures():
+    cub, cars, sop = RECIPES["cub"], RECIPES["cars"], RECIPES["sop"]
+    assert (cub.level_weights, cub.lr_trunk, cub.lr_heads, cub.lr_gates) == (
+        (0.5, 1.0, 0.5),
+        1e-5,
+        5.5e-4,
+        1.1e-4,
+    )
+    assert (cub.step_epochs, cub.step_factor, cub.warmup_epochs, cub.batch_size) == (10, 0.5, 5, 180)
+    assert (cars.level_weights, cars.lr_trunk, cars.lr_heads, cars.lr_gates) == (
+        (1.0, 4.0, 4.0),
+        2.5e-4,
+        1.6e-4,
+        0.1,
+    )
+    assert (cars.step_epochs, cars.step_factor, cars.freeze_norm) == (5, 0.5, True)
+    assert (sop.lr_trunk, sop.lr_heads, sop.lr_gates, sop.freeze_norm) == (6e-4, 6e-4, 0.06, False)
+    assert (sop.step_epochs, sop.step_factor) == (15, 0.25)
+    for recipe in (cub, cars, sop):
+        assert (recipe.backbone, recipe.levels, recipe.nodes, recipe.top_k) == (
+            "resnet50",
+            (2, 3, 4),
+            512,
+            128,
+        )
+        assert (recipe.clip, recipe.weight_decay, recipe.head_init) == (10.0, 1e-4, "kaiming")
+        assert (recipe.loss_alpha, recipe.positive_margin, recipe.negative_margin) == (16.0, 1.8, 2.2)
+        assert (recipe.preprocess.resize, recipe.preprocess.size) == (256, 224)
+        assert (recipe.augmentation.scale, recipe.augmentation.resize) == ((0.16, 1.0), 256)
+
+
+def test_phases_follow_each_other():
+    plan = TrainConfig(epochs=4, warmup_epochs=2, stages="all", finetune_epochs=1, cached=True)
+    assert [plan.stages_at(epoch) for epoch in range(5)] == ["none", "none", "all", "all", "last"]
+    assert [plan.uses_cache_at(epoch) for epoch in range(5)] == [True, True, False, False, False]
+    assert plan.total_epochs == 5

@@ -1,0 +1,91 @@
+"""Two real processes on the CPU against one."""
+
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from avsl_core.checkpoint import load_checkpoint, read_tensors
+from avsl_core.data import read_folder
+from avsl_core.training import Trainer, start_process
+
+ROOT = Path(__file__).resolve().parents[2]
+
+WORKER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from dataclasses import replace
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from avsl_core.config import from_dict
+from avsl_core.data import read_folder
+from avsl_core.training import TrainConfig, Trainer, start_process, stop_process
+import json
+config = from_dict(TrainConfig, json.loads(sys.argv[4]))
+process = start_process("cpu")
+pictures = read_folder(sys.argv[2])
+Trainer(config, pictures, pictures, Path(sys.argv[3]), process, progress=False).fit()
+stop_process()
+"""
+
+
+@pytest.mark.parametrize("method", ["avsl", "embedding"])
+@pytest.mark.parametrize("cached", [True, False])
+def test_two_processes_train_as_one(tmp_path, tiny, train_pictures, alone, method, cached):
+    import json
+
+    from avsl_core.config import to_dict
+
+    config = replace(
+        tiny, method=method, epochs=2, warmup_epochs=1, cached=cached, stages="none" if cached else "all"
+    )
+    root = train_pictures.paths[0].parents[1]
+    Trainer(
+        config, read_folder(root), read_folder(root), tmp_path / "one.safetensors", alone, progress=False
+    ).fit()
+    script = tmp_path / "worker.py"
+    script.write_text(WORKER)
+    two = tmp_path / "two.safetensors"
+    arguments = [sys.executable, str(script), str(ROOT), str(root), str(two), json.dumps(to_dict(config))]
+    shared = {
+        **os.environ,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(_free_port()),
+        "WORLD_SIZE": "2",
+        "OMP_NUM_THREADS": "1",
+    }
+    workers = [
+        subprocess.Popen(
+            arguments, env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE
+        )
+        for rank in range(2)
+    ]
+    errors = [worker.communicate(timeout=240)[1].decode() for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], errors
+    ours, metadata = read_tensors(tmp_path / "two.run" / "state.safetensors")
+    theirs, expected = read_tensors(tmp_path / "one.run" / "state.safetensors")
+    losses, alone_losses = (json.loads(m["avsl-training"])["losses"] for m in (metadata, expected))
+    assert losses == pytest.approx(alone_losses, rel=1e-4)
+    for name, tensor in theirs.items():
+        if name.startswith("objective/"):
+            torch.testing.assert_close(ours[name], tensor, rtol=2e-3, atol=2e-4, msg=name)
+    assert load_checkpoint(two).record["epoch"] >= 1
+
+
+def test_without_torchrun_the_process_is_alone(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    process = start_process("cpu")
+    assert (process.rank, process.count, process.is_first) == (0, 1, True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

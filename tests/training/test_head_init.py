@@ -1,0 +1,39 @@
+import torch
+import torch.nn.functional as F
+
+from avsl_core.models import build_model
+from avsl_core.training.head_init import begin_on_principal_directions, principal_projection
+from avsl_core.training.objectives import OBJECTIVES
+
+
+def test_fewer_nodes_keep_the_directions_of_largest_spread():
+    features = torch.randn(200, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor(
+        [1.0, 9.0, 3.0, 0.1]
+    )
+    projection = principal_projection(features, 2, torch.Generator())
+    torch.testing.assert_close(projection @ projection.T, torch.eye(2), atol=1e-5, rtol=0)
+    assert projection[0].abs().argmax() == 1
+    assert projection[1].abs().argmax() == 2
+
+
+def test_more_nodes_than_channels_keep_all_distances():
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(50, 4, generator=generator)
+    lifted = features @ principal_projection(features, 9, generator).T
+    torch.testing.assert_close(
+        torch.cdist(lifted, lifted), torch.cdist(features, features), atol=3e-3, rtol=1e-3
+    )
+
+
+def test_proxies_begin_at_the_mean_of_their_class(tiny):
+    generator = torch.Generator().manual_seed(0)
+    model = build_model(tiny.method, tiny.model_options(), generator=generator)
+    objective = OBJECTIVES["avsl"](model, tiny, 3, generator)
+    maps = [torch.rand(6, c, 4, 4, generator=generator) for c in model.trunk.channels]
+    labels = torch.tensor([0, 0, 1, 1, 2, 2])
+    begin_on_principal_directions(objective, iter([(maps, labels)]), generator)
+    with torch.no_grad():
+        n = F.normalize(model.nodes(maps).embeddings[2], dim=1)
+    torch.testing.assert_close(
+        objective.proxies[2][1], F.normalize(n[2:4].mean(dim=0), dim=0), atol=1e-5, rtol=0
+    )
