@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from avsl_core.errors import DataError
 from avsl_core.images import Preprocess, load_image
 from avsl_core.models import Encoding, Role, SimilarityModel
 
@@ -50,7 +51,10 @@ def encode_pictures(
 
     Raises:
         ImageError: If a picture cannot be read; the message names it.
+        DataError: If there are no pictures.
     """
+    if not paths:
+        raise DataError("no pictures to encode; give at least one file")
     loader: DataLoader[Tensor] = DataLoader(
         _Files(paths, preprocess), batch_size=batch_size, num_workers=workers
     )

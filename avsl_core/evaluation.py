@@ -1,6 +1,6 @@
 """Judge a model on labelled pictures: retrieval metrics, and what its distances mean."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,7 @@ from avsl_core.models import Encoding, SimilarityModel
 __all__ = ["Evaluation", "distance_rows", "evaluate_encoding"]
 
 _ROW_BYTES = 64 * 2**20
+_HELD = 8000  # pictures whose distance matrix (256 MB) is kept to be read twice
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,36 @@ def evaluate_encoding(
     Raises:
         DataError: If no picture has another of its class.
     """
-    rows = [(start, block) for start, block in distance_rows(model, encoding, encoding)]
+    rows: Iterable[tuple[int, Tensor]] = distance_rows(model, encoding, encoding)
+    if len(encoding) <= _HELD:
+        rows = list(rows)
+        pairs = pair_distances(rows, labels, seed=seed)
+    else:
+        # The whole matrix would not fit: pairs are drawn from a sample, and the rows pass by once.
+        chosen = _sample(labels, seed)
+        sample = encoding[chosen]
+        pairs = pair_distances(
+            distance_rows(model, sample, sample), [labels[index] for index in chosen], seed=seed
+        )
     metrics = evaluate_retrieval(rows, labels, labels, same_set=True, ks=ks)
     if with_nmi:
         metrics = metrics.with_nmi(nmi(model.node_vectors(encoding), labels, seed))
-    return Evaluation(metrics, pair_distances(rows, labels, seed=seed))
+    return Evaluation(metrics, pairs)
+
+
+def _sample(labels: Sequence[int], seed: int) -> list[int]:
+    """Whole classes, drawn until enough pictures are together: same-kind pairs stay frequent."""
+    by_class: dict[int, list[int]] = {}
+    for index, label in enumerate(labels):
+        by_class.setdefault(label, []).append(index)
+    order = torch.randperm(len(by_class), generator=torch.Generator().manual_seed(seed)).tolist()
+    classes = list(by_class.values())
+    chosen: list[int] = []
+    for taken, position in enumerate(order):
+        if taken >= 2 and len(chosen) >= _HELD // 4:
+            break
+        chosen += classes[position][: max(2, _HELD // 8)]
+    return chosen
 
 
 def distance_rows(model: SimilarityModel, a: Encoding, b: Encoding) -> Iterator[tuple[int, Tensor]]:

@@ -6,6 +6,7 @@ conventions of the published implementation.
 
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -66,7 +67,10 @@ def activation_map(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         True
     """
     _check(features, weight, bias)
-    return F.conv2d(peak_augmented(features), weight[:, :, None, None], bias)
+    # The 1x1 convolution as a matrix product: on GPUs, torch rounds convolutions to 10 bits by default.
+    flat = peak_augmented(features).flatten(2)
+    maps: Tensor = torch.baddbmm(bias[None, :, None], weight.expand(len(flat), -1, -1), flat)
+    return maps.view(*maps.shape[:2], *features.shape[2:])
 
 
 def peak_augmented(features: Tensor) -> Tensor:

@@ -227,7 +227,14 @@ class AvslModel(SimilarityModel):
         x, y = self._own(a), self._own(b)
         if x.maps is None or y.maps is None:
             raise EncodingError("explaining needs the maps: encode with keep_maps=True")
-        n_x, n_y = ([n.double() for n in side.nodes] for side in (x, y))
+        # The nodes again, in float64 from the maps: the float32 ones of the encoding would leave a
+        # rounding error that is large beside the distance of two near-duplicates.
+        heads = [(w.double(), b.double()) for w, b in zip(self.projections, self.biases, strict=True)]
+        maps_x, maps_y = ([m.double() for m in side] for side in (x.maps, y.maps))
+        e_x, e_y = (
+            [AF.project(m, *head) for m, head in zip(maps, heads, strict=True)] for maps in (maps_x, maps_y)
+        )
+        n_x, n_y = ([F.normalize(e, dim=1) for e in side] for side in (e_x, e_y))
         gates = self._gates([s.double() for s in x.certainties], [s.double() for s in y.certainties])
         W = [w.double() for w in self.normalized_linkages]
         weights = AF.top_down_weights(gates, W)
@@ -236,8 +243,8 @@ class AvslModel(SimilarityModel):
         for level in range(self.levels):
             name = f"level{level + 1}"
             pull = weights[level] * (n_x[level] - n_y[level])
-            map_a = self._map(x, level, pull)
-            map_b = self._map(y, level, -pull)
+            map_a = AF.signed_maps(maps_x[level], *heads[level], pull, _length(e_x[level]))[0]
+            map_b = AF.signed_maps(maps_y[level], *heads[level], -pull, _length(e_y[level]))[0]
             value = float(contributions[level].sum())
             components.append(Component(name, value, map_a, map_b))
             P = gates[level - 1][0] if level else torch.ones_like(weights[0][0])
@@ -281,15 +288,10 @@ class AvslModel(SimilarityModel):
             gamma=self.config.gamma,
         )
 
-    def _map(self, side: AvslEncoding, level: int, coefficients: Tensor) -> Tensor:
-        assert side.maps is not None
-        return AF.signed_maps(
-            side.maps[level].double(),
-            self.projections[level].double(),
-            self.biases[level].double(),
-            coefficients,
-            side.norms[level].double(),
-        )[0]
+
+def _length(embeddings: Tensor) -> Tensor:
+    """|e|, kept from zero: a picture without any answer has a map of zeros, not of NaN."""
+    return embeddings.norm(dim=1).clamp_min(1e-12)
 
 
 def _kaiming_fan_out(shape: tuple[int, int], generator: torch.Generator | None) -> Tensor:

@@ -90,7 +90,10 @@ class EmbeddingModel(SimilarityModel):
             pooled = [mean + m.amax(dim=(2, 3)) for mean, m in zip(pooled, maps, strict=True)]
         if not self.config.nodes:
             return pooled
-        return [F.linear(p, w, b) for p, w, b in zip(pooled, self.projections, self.biases, strict=True)]
+        return [
+            F.linear(p, w.to(p), b.to(p))
+            for p, w, b in zip(pooled, self.projections, self.biases, strict=True)
+        ]
 
     def encode_maps(
         self, maps: Sequence[Tensor], role: Role = "query", *, keep_maps: bool = True
@@ -120,12 +123,15 @@ class EmbeddingModel(SimilarityModel):
         x, y = self._own(a), self._own(b)
         if x.maps is None or y.maps is None:
             raise EncodingError("explaining needs the maps: encode with keep_maps=True")
+        # In float64 from the maps, see AvslModel.explain.
+        maps_x, maps_y = ([m.double() for m in side] for side in (x.maps, y.maps))
+        e_x, e_y = self.embeddings(maps_x), self.embeddings(maps_y)
         components = []
         for level in range(self.levels):
-            difference = (x.nodes[level].double() - y.nodes[level].double()) / self.levels
+            difference = (F.normalize(e_x[level], dim=1) - F.normalize(e_y[level], dim=1)) / self.levels
             value = float(difference.square().sum()) * self.levels
-            map_a = self._map(x.maps[level], level, difference, x.norms[level])
-            map_b = self._map(y.maps[level], level, -difference, y.norms[level])
+            map_a = self._map(maps_x[level], level, difference, e_x[level])
+            map_b = self._map(maps_y[level], level, -difference, e_y[level])
             components.append(Component(f"level{level + 1}", value, map_a, map_b))
         total = float(sum(component.value for component in components))
         return Explanation(self.method, total, tuple(components))
@@ -142,8 +148,7 @@ class EmbeddingModel(SimilarityModel):
         check_widths(encoding.nodes, [self.config.nodes or channels for channels in self.trunk.channels])
         return encoding
 
-    def _map(self, maps: Tensor, level: int, coefficients: Tensor, norm: Tensor) -> Tensor:
-        features = maps.double()
+    def _map(self, features: Tensor, level: int, coefficients: Tensor, embedding: Tensor) -> Tensor:
         if self.config.pooling == "avgmax":
             features = AF.peak_augmented(features)
         offset = features.new_zeros(())
@@ -151,5 +156,6 @@ class EmbeddingModel(SimilarityModel):
             offset = (coefficients @ self.biases[level].double())[0]
             coefficients = coefficients @ self.projections[level].double()
         spread = torch.einsum("bc,bchw->bhw", coefficients, features)
-        values: Tensor = (spread + offset)[0] / (features.shape[2] * features.shape[3] * norm.double()[0])
+        length = embedding.norm().clamp_min(1e-12)
+        values: Tensor = (spread + offset)[0] / (features.shape[2] * features.shape[3] * length)
         return values

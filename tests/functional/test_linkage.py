@@ -67,7 +67,8 @@ class TestNormalize:
         correlates = (link > 0).any(dim=0)
         assert (W >= 0).all()
         assert (sums[~correlates] == 0).all()
-        assert_close(sums[correlates], torch.ones_like(sums[correlates]), rtol=0, atol=1e-4)
+        kept = link.clamp_min(0).topk(min(top_k, low), dim=0).values.sum(dim=0)[correlates]
+        assert_close(sums[correlates], kept / (kept + 1e-8))  # 1, but for columns that hardly correlate
 
     @settings(max_examples=40, deadline=None)
     @given(seeds, sizes, sizes, st.integers(1, 15))

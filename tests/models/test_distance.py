@@ -117,7 +117,8 @@ class TestAvsl:
         assert matrix.dtype == torch.float64
         assert_close(matrix, matrix.T, rtol=1e-12, atol=1e-14)
 
-    def test_runs_on_every_device(self, new_avsl, pictures, device):
+    def test_every_device_measures_the_same(self, new_avsl, pictures, device, monkeypatch):
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # GPUs round convolutions otherwise
         model = new_avsl().to(device)
         encoded = model.encode(pictures.to(device))
         here = new_avsl().encode(pictures)
