@@ -23,7 +23,7 @@ _SAVE = """() => {
   const part = id => document.getElementById(id)?.innerHTML ?? "";
   const styles = [...document.querySelectorAll("style")].map(style => style.textContent).join("\\n");
   const page = `<!doctype html><meta charset="utf-8"><title>Two pictures compared</title><style>${styles}
-    body { max-width: 1080px; margin: 2rem auto; padding: 0 1rem; font-family: system-ui, sans-serif; }</style>
+    body { max-width: 1080px; margin: 2rem auto; padding: 0 1rem; font-family: system-ui, sans-serif }</style>
     <body class="${document.body.className}">${part("verdict")}${part("maps")}${part("details")}`;
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([page], { type: "text/html" }));
@@ -32,10 +32,11 @@ _SAVE = """() => {
   URL.revokeObjectURL(link.href);
 }"""
 _INTRO = (
-    '<header class="avsl-head"><h1>How alike are two pictures, and why?</h1><p>Give two pictures. You get a verdict, '
-    "one number for how far apart they look, and exactly where that number comes from.</p></header>"
+    '<header class="avsl-head"><h1>How alike are two pictures, and why?</h1><p>Give two pictures. '
+    "You get a verdict, one number for how far apart they look, and exactly where "
+    "that number comes from.</p></header>"
 )
-# Everything that touches the model queues here, so that visitors share the processor instead of fighting for it.
+# Everything that touches the model queues here, so that visitors share the processor.
 _MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2, "api_visibility": "private"}
 
 Update = Any  # what Gradio takes as the new state of a component
@@ -108,7 +109,7 @@ class ComparePage:
         self.node.input(self.on_node, [*pictures, self.level, self.node], [self.details], **hidden)
 
     def on_pictures(self, a: Any, b: Any, one_scale: bool) -> list[Update]:
-        """New pictures: check each, show what a browser cannot show by itself, compare when both are there."""
+        """New pictures: check each, show what a browser cannot, compare when both are there."""
         shown: list[Update] = []
         problems: list[str] = []
         for payload in (a, b):
@@ -197,7 +198,7 @@ class ComparePage:
             return [message_html(str(error)), waiting_html(_WAITING), ""]
         except Exception:
             log.exception("comparing failed")
-            text = "Comparing failed on our side: try again, or try other pictures; the log of the app says more."
+            text = "Comparing failed on our side: try again, or other pictures; the log of the app says more."
             return [message_html(text), waiting_html(_WAITING), ""]
 
     def _comparison(self, a: Any, b: Any) -> Comparison | None:

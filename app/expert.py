@@ -65,13 +65,15 @@ def expert_html(comparison: Comparison, model: SimilarityModel, level: int, node
     )
     return (
         "<h3>Gate values P</h3>"
-        '<p class="note">How much each node trusts its own difference (1) rather than those of the nodes below it '
-        f"(0). {titles[0]} has nothing below it and no gate. The line marks the chosen node.</p>"
+        '<p class="note">How much each node trusts its own difference (1) rather than those of '
+        f"the nodes below it (0). {titles[0]} has nothing below it and no gate. "
+        "The line marks the chosen node.</p>"
         f'<div class="avsl-gates">{gates}</div>'
         f"{_links_html(comparison, model, titles, level, node)}"
         "<h3>Trace of the chosen node</h3>"
-        '<p class="note">From the node down its strongest links. Lit areas are where the node answers on the first '
-        "and the second picture; the percentages say how much of the distance passes through it on this path.</p>"
+        '<p class="note">From the node down its strongest links. Lit areas are where the node answers '
+        "on the first and the second picture; the percentages say how much of the distance passes through it "
+        "on this path.</p>"
         f'<ul class="avsl-trace">{_trace_html(comparison, model, titles, trace)}</ul>'
     )
 
@@ -84,17 +86,19 @@ def _links_html(comparison: Comparison, model: AvslModel, titles: list[str], lev
     values, nodes = W.topk(min(_LINKS, len(W)))
     rows = "".join(
         f'<tr><th scope="row">Node {int(m)}</th><td>{100 * float(value):.2f} %</td>'
-        f"<td>{float(below.gate[m]):.2f}</td><td>{_share(float(below.contribution[m]), comparison.distance)}</td></tr>"
+        f"<td>{float(below.gate[m]):.2f}</td>"
+        f"<td>{_share(float(below.contribution[m]), comparison.distance)}</td></tr>"
         for value, m in zip(values, nodes, strict=True)
         if value > 0
     )
     linked = int((W > 0).sum())
     return (
-        f"<h3>Strongest linkages W</h3>"
-        f'<p class="note">{titles[level]}, node {node} is linked to {linked} of {len(W)} nodes of {titles[level - 1]}; '
-        "their shares add up to 100 %.</p>"
+        "<h3>Strongest linkages W</h3>"
+        f'<p class="note">{titles[level]}, node {node} is linked to {linked} of {len(W)} nodes of '
+        f"{titles[level - 1]}; their shares add up to 100 %.</p>"
         '<table class="avsl-table"><thead><tr><th scope="col">Linked to</th><th scope="col">W</th>'
-        f'<th scope="col">P</th><th scope="col">Of the distance</th></tr></thead><tbody>{rows}</tbody></table>'
+        f'<th scope="col">P</th><th scope="col">Of the distance</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
     )
 
 
@@ -112,8 +116,8 @@ def _trace_html(comparison: Comparison, model: AvslModel, titles: list[str], tra
     nested = f"<ul>{below}</ul>" if below else ""
     return (
         f'<li><div class="node"><div class="pair">{pictures}</div><p><strong>{escape(titles[trace.level])}, '
-        f"node {trace.node}</strong><small>{link}{gate}{_share(trace.through, comparison.distance)} of the distance "
-        f"passes through it</small></p></div>{nested}</li>"
+        f"node {trace.node}</strong><small>{link}{gate}{_share(trace.through, comparison.distance)} "
+        f"of the distance passes through it</small></p></div>{nested}</li>"
     )
 
 

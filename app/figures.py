@@ -33,8 +33,8 @@ def legend() -> str:
     """The colour scale of the heatmaps with what each end means."""
     stops = ", ".join(color_of(step / 8) for step in range(-8, 9))
     return (
-        '<div class="avsl-legend" role="img" aria-label="Colour scale: blue areas pull the two pictures together, '
-        'orange areas push them apart, without colour no effect">'
+        '<div class="avsl-legend" role="img" aria-label="Colour scale: blue areas pull the two pictures '
+        'together, orange areas push them apart, without colour no effect">'
         '<span class="together">pulls together</span>'
         f'<span class="ramp" style="background:linear-gradient(90deg, {stops})"></span>'
         '<span class="apart">pushes apart</span></div>'
@@ -44,25 +44,28 @@ def legend() -> str:
 def pair_ruler(distance: float, pairs: PairDistribution) -> str:
     """Where a distance lies among those of validation pairs: a bar for the middle 90 % of each kind."""
     top = 1.05 * max(distance, _quantile(pairs.different, 0.99))
-    place = {"x": 100 * distance / top}
+    here = 100 * distance / top
     rows = "".join(
         f'<div class="row"><span class="name">{name}</span><span class="lane">'
-        f'<span class="span {kind}" style="left:{100 * low / top:.2f}%;width:{100 * (high - low) / top:.2f}%"></span>'
+        f'<span class="span {kind}" style="left:{100 * low / top:.2f}%;'
+        f'width:{100 * (high - low) / top:.2f}%"></span>'
         f'<span class="median" style="left:{100 * middle / top:.2f}%"></span>'
-        f'<span class="here" style="left:{place["x"]:.2f}%"></span></span></div>'
+        f'<span class="here" style="left:{here:.2f}%"></span></span></div>'
         for name, kind, low, middle, high in (
-            ("same kind", "same", *(_quantile(pairs.same, q) for q in (0.05, 0.5, 0.95))),
-            ("different kinds", "different", *(_quantile(pairs.different, q) for q in (0.05, 0.5, 0.95))),
+            ("same kind", "same", *_middle(pairs.same)),
+            ("different kinds", "different", *_middle(pairs.different)),
         )
     )
+    same_low, _, same_high = _middle(pairs.same)
+    different_low, _, different_high = _middle(pairs.different)
     words = (
         f"This pair at {distance:.3f}; the middle 90 percent of same-kind validation pairs lies between "
-        f"{_quantile(pairs.same, 0.05):.2f} and {_quantile(pairs.same, 0.95):.2f}, of different-kind pairs between "
-        f"{_quantile(pairs.different, 0.05):.2f} and {_quantile(pairs.different, 0.95):.2f}"
+        f"{same_low:.2f} and {same_high:.2f}, of different-kind pairs between {different_low:.2f} and "
+        f"{different_high:.2f}"
     )
     return (
         f'<div class="avsl-ruler" role="img" aria-label="{words}">{rows}'
-        '<p class="note">Middle 90 % of the checkpoint’s validation pairs, with the median; '
+        '<p class="note">Middle 90 % of the validation pairs of this model, with the median; '
         "the line is this pair. Left is closer.</p></div>"
     )
 
@@ -81,8 +84,8 @@ def gate_histogram(gate: Tensor, title: str, marked: float | None = None) -> str
     width, height = 240, 72
     step = width / bins
     bars = "".join(
-        f'<rect x="{i * step + 0.75:.2f}" y="{height - height * count / tallest:.2f}" width="{step - 1.5:.2f}" '
-        f'height="{height * count / tallest:.2f}" rx="1.5"/>'
+        f'<rect x="{i * step + 0.75:.2f}" y="{height - height * count / tallest:.2f}" '
+        f'width="{step - 1.5:.2f}" height="{height * count / tallest:.2f}" rx="1.5"/>'
         for i, count in enumerate(counts)
     )
     mark = (
@@ -93,13 +96,20 @@ def gate_histogram(gate: Tensor, title: str, marked: float | None = None) -> str
     mean, low, high = float(gate.mean()), float(gate.min()), float(gate.max())
     words = f"{title}: gate values P of {len(gate)} nodes, from {low:.2f} to {high:.2f}, mean {mean:.2f}"
     return (
-        f'<figure class="gate"><svg viewBox="0 -6 {width} {height + 24}" role="img" aria-label="{escape(words)}">'
+        f'<figure class="gate"><svg viewBox="0 -6 {width} {height + 24}" role="img" '
+        f'aria-label="{escape(words)}">'
         f'<g class="bars">{bars}</g><path d="M0 {height + 0.5}H{width}"/>{mark}'
-        f'<text x="0" y="{height + 15}">0</text><text x="{width / 2}" y="{height + 15}" text-anchor="middle">P</text>'
+        f'<text x="0" y="{height + 15}">0</text>'
+        f'<text x="{width / 2}" y="{height + 15}" text-anchor="middle">P</text>'
         f'<text x="{width}" y="{height + 15}" text-anchor="end">1</text></svg>'
         f"<figcaption><strong>{escape(title)}</strong> mean {mean:.2f}, from {low:.2f} to {high:.2f}"
         "</figcaption></figure>"
     )
+
+
+def _middle(quantiles: tuple[float, ...]) -> tuple[float, float, float]:
+    """The ends of the middle 90 % and the median."""
+    return _quantile(quantiles, 0.05), _quantile(quantiles, 0.5), _quantile(quantiles, 0.95)
 
 
 def _quantile(quantiles: tuple[float, ...], share: float) -> float:

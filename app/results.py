@@ -62,7 +62,7 @@ def maps_html(comparison: Comparison, *, one_scale: bool) -> str:
     return (
         '<section class="avsl-maps" aria-label="Heatmaps"><h3>Where it comes from</h3>'
         f'<div class="avsl-sticky">{legend()}</div>'
-        f'<p class="note">{note} Over both pictures, blue and orange add up to the part’s value.</p>'
+        f'<p class="note">{note} Over both pictures, blue and orange add up to the value printed below.</p>'
         f'<div class="avsl-total">{total}</div><div class="avsl-levels">{figures}</div></section>'
     )
 

@@ -54,16 +54,9 @@ class Workbench:
         Raises:
             ImageError: If one cannot be read; the message calls it by its name.
         """
-        first, second = _read(a), _read(b)
-        keys = _digest(first), _digest(second)
-        encoded = [
-            self._encoded.get_or_make(
-                key, lambda d=data, n=file.name: encode_picture(self.checkpoint, d, name=n)
-            )
-            for key, data, file in zip(keys, (first, second), (a, b), strict=True)
-        ]
+        (first_key, first), (second_key, second) = self._encode(a), self._encode(b)
         return self._compared.get_or_make(
-            "-".join(keys), lambda: compare_encoded(self.checkpoint, encoded[0], encoded[1])
+            f"{first_key}-{second_key}", lambda: compare_encoded(self.checkpoint, first, second)
         )
 
     def check(self, file: PictureFile) -> None:
@@ -72,10 +65,7 @@ class Workbench:
         Raises:
             ImageError: If it cannot be read.
         """
-        data = _read(file)
-        self._encoded.get_or_make(
-            _digest(data), lambda: encode_picture(self.checkpoint, data, name=file.name)
-        )
+        self._encode(file)
 
     def preview(self, file: PictureFile) -> Path | None:
         """A copy that a browser can show, for a TIFF, HEIC or other format that it cannot.
@@ -91,10 +81,7 @@ class Workbench:
         data = _read(file)
         if data.startswith(_SHOWABLE):
             return None
-        key = _digest(data)
-        encoded = self._encoded.get_or_make(
-            key, lambda: encode_picture(self.checkpoint, data, name=file.name)
-        )
+        key, encoded = self._encode(file)
         copy = Path(self._previews.name) / f"{key}.webp"
         if not copy.exists():
             picture = Image.fromarray(load_image(data, name=file.name))
@@ -102,6 +89,16 @@ class Workbench:
             picture.save(copy, quality=92)
         self._encoded.put(_digest(copy.read_bytes()), encoded)
         return copy
+
+    def _encode(self, file: PictureFile) -> tuple[str, EncodedPicture]:
+        """A picture's content key and encoding."""
+        data = _read(file)
+        key = _digest(data)
+
+        def make() -> EncodedPicture:
+            return encode_picture(self.checkpoint, data, name=file.name)
+
+        return key, self._encoded.get_or_make(key, make)
 
 
 def _read(file: PictureFile) -> bytes:

@@ -46,7 +46,9 @@ def methods(recipe: TrainConfig) -> Mapping[str, TrainConfig | None]:
 
 def main() -> None:
     """Run what is not yet there, then write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/birds.json"))
     parser.add_argument("--work", type=Path, default=Path("runs/birds"))
@@ -60,9 +62,13 @@ def main() -> None:
         for name, config in methods(replace(recipe, seed=seed)).items():
             result = run(name, config, replace(recipe, seed=seed), pictures, seed, options.work)
             runs.setdefault(name, []).append(result)
-            print(f"seed {seed}  {name:<36}" + "  ".join(f"{k} {100 * result[k]:.1f}" for k in REPORTED), flush=True)
+            print(
+                f"seed {seed}  {name:<36}" + "  ".join(f"{k} {100 * result[k]:.1f}" for k in REPORTED),
+                flush=True,
+            )
     summary = {
-        name: {key: spread([result[key] for result in results]) for key in REPORTED} for name, results in runs.items()
+        name: {key: spread([result[key] for result in results]) for key in REPORTED}
+        for name, results in runs.items()
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     document = {

@@ -11,13 +11,15 @@ __all__ = ["BARS_CSS", "level_bars", "printed_parts", "round_parts"]
 _DIGITS = 3
 
 BARS_CSS = """
-.avsl-bars { width: 100%; border-collapse: collapse; border: 0; margin: 0; font-variant-numeric: tabular-nums; }
+.avsl-bars { width: 100%; border-collapse: collapse; border: 0; margin: 0;
+  font-variant-numeric: tabular-nums; }
 .avsl-bars th, .avsl-bars td { padding: .45rem 0; border: 0; text-align: left; vertical-align: middle; }
 .avsl-bars th { font-weight: 500; width: 38%; padding-right: 1rem; line-height: 1.3; }
 .avsl-bars th small { display: block; font-weight: 400; color: var(--avsl-muted, #5c6670); }
 .avsl-bars .track { display: block; height: .85rem; border-radius: .45rem; overflow: hidden;
   background: var(--avsl-track, #e6eaee); }
-.avsl-bars .fill { display: block; height: 100%; border-radius: .45rem; background: var(--avsl-accent, #14697a); }
+.avsl-bars .fill { display: block; height: 100%; border-radius: .45rem;
+  background: var(--avsl-accent, #14697a); }
 .avsl-bars .fill.minus { background: var(--avsl-together, #1b5eaa); }
 .avsl-bars td.value { width: 8.5rem; text-align: right; white-space: nowrap; padding-left: 1rem; }
 .avsl-bars td.value small { display: inline-block; width: 3.2rem; color: var(--avsl-muted, #5c6670); }

@@ -62,7 +62,7 @@ def draw_spotlight(crop: Picture, values: Tensor, *, side: int | None = None) ->
     """
     side = side or crop.shape[0]
     raw = values.detach().cpu().numpy().astype(np.float32)
-    # The peak of the map carries its channels' maxima once more; percentiles keep it from outshining the rest.
+    # The peak of the map carries its channels' maxima once more; percentiles keep the rest visible.
     low, high = np.quantile(raw, (0.5, 0.98))
     unit = (raw - low) / (high - low) if high > low else np.zeros_like(raw)
     light = (np.clip(_upsample(np.clip(unit, 0.0, 1.0), side), 0.0, 1.0) * 256).astype(np.uint16)[..., None]

@@ -12,7 +12,7 @@ def component_titles(explanation: Explanation) -> dict[str, tuple[str, str]]:
     """Name every component of an explanation.
 
     Args:
-        explanation: Components named ``level1`` ... are put into words by their height; others keep their name.
+        explanation: Components named ``level1`` ... are named by their height; others keep their name.
 
     Returns:
         By component name, in its order: a short title and a gloss, such as ``("Level 1", "fine texture and
@@ -53,4 +53,4 @@ def level_words(index: int, count: int) -> str:
 
 def _grid(component: Component) -> str:
     height, width = component.map_a.shape
-    return f"{height}\u00a0×\u00a0{width}\u00a0cells"  # unbreakable
+    return f"{height}\u00a0\u00d7\u00a0{width}\u00a0cells"  # unbreakable

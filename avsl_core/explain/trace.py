@@ -98,7 +98,8 @@ def trace_node(
         raise ConfigError(f"{name} has no node {node}; it has 0 to {len(details.gate) - 1}")
     if len(linkages) != len(explanation.levels) - 1:
         raise ConfigError(
-            f"{len(explanation.levels)} levels need {len(explanation.levels) - 1} linkages, not {len(linkages)}"
+            f"{len(explanation.levels)} levels need {len(explanation.levels) - 1} linkages, "
+            f"not {len(linkages)}"
         )
     walk = _Walk(explanation, [W.detach().double().cpu() for W in linkages], width)
     reaching = float(details.weight[node]) / float(details.gate[node])

@@ -291,7 +291,8 @@ class AvslModel(SimilarityModel):
 
 def _length(embeddings: Tensor) -> Tensor:
     """|e|, kept from zero: a picture without any answer has a map of zeros, not of NaN."""
-    return embeddings.norm(dim=1).clamp_min(1e-12)
+    length: Tensor = embeddings.norm(dim=1)
+    return length.clamp_min(1e-12)
 
 
 def _kaiming_fan_out(shape: tuple[int, int], generator: torch.Generator | None) -> Tensor:

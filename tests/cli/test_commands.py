@@ -75,7 +75,10 @@ def test_compare_json_adds_up_and_maps_add_up_to_each_component(checkpoint, fold
 
 def test_compare_for_people_shows_verdict_distance_and_levels(checkpoint, folder, capsys, tmp_path):
     a, b = folder / "red" / "0.jpg", folder / "red" / "0.jpg"
-    assert main(["compare", str(checkpoint), str(a), str(b), "--heatmaps", str(tmp_path), "--device", "cpu"]) == 0
+    assert (
+        main(["compare", str(checkpoint), str(a), str(b), "--heatmaps", str(tmp_path), "--device", "cpu"])
+        == 0
+    )
     out = capsys.readouterr().out
     assert "distance  0.0000" in out
     assert "Identical" in out.splitlines()[0]
@@ -166,5 +169,7 @@ def test_heatmaps_into_a_file_are_a_users_mistake(checkpoint, folder, capsys, tm
     taken = tmp_path / "taken"
     taken.write_text("a file")
     picture = str(folder / "red" / "0.jpg")
-    assert main(["compare", str(checkpoint), picture, picture, "--heatmaps", str(taken), "--device", "cpu"]) == 2
+    assert (
+        main(["compare", str(checkpoint), picture, picture, "--heatmaps", str(taken), "--device", "cpu"]) == 2
+    )
     assert str(Path(taken)) in capsys.readouterr().err

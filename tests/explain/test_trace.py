@@ -36,7 +36,7 @@ def test_lowest_level_ends_the_trace(model, explanation):
     assert leaf.own == leaf.through
 
 
-def test_links_are_those_of_W_and_the_strongest_come_first(model, explanation):
+def test_links_are_those_of_the_linkage_and_the_strongest_come_first(model, explanation):
     trace = trace_node(explanation, model.normalized_linkages, 2, 7, width=4)
     W = model.normalized_linkages[1]
     assert [child.link for child in trace.below] == [float(W[child.node, 7]) for child in trace.below]
