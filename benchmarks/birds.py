@@ -30,6 +30,7 @@ from avsl_core.models import SimilarityModel, build_model
 from avsl_core.training import TrainConfig, Trainer, find_recipe, start_process
 
 FRACTIONS = (225 / 400, 50 / 400, 125 / 400)
+_RAW = argparse.RawDescriptionHelpFormatter
 REPORTED = ("recall@1", "recall@2", "recall@4", "recall@8", "map@r", "r_precision")
 
 

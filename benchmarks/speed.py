@@ -28,6 +28,7 @@ from avsl_core.training import TrainConfig
 from avsl_core.training.objectives import OBJECTIVES
 
 TRUNKS: dict[str, tuple[int | str, ...]] = {"tf_efficientnet_lite0": (3, 4, "head"), "resnet18": (2, 3, 4)}
+_RAW = argparse.RawDescriptionHelpFormatter
 CLASSES, BATCH = 200, 32
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from avsl_core.cli import compare, evaluate, info, train
 from avsl_core.errors import AvslError
 
-__all__ = ["main"]
+__all__ = ["build_parser", "main"]
 
 _DESCRIPTION = """\
 How alike are two pictures, and why? Train, evaluate and use models of visual similarity.
@@ -42,6 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    # Pillow warns about harmless oddities of files; a user's terminal is no place for them.
+    warnings.filterwarnings("ignore", module="PIL")
+    return _guarded(options)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser over all commands; what it parses has ``run``, the command's function."""
     parser = argparse.ArgumentParser(
         prog="train_cli.py",
         description=_DESCRIPTION,
@@ -51,11 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (train, evaluate, compare, info):
         module.add_command(commands)
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    # Pillow warns about harmless oddities of files; a user's terminal is no place for them.
-    warnings.filterwarnings("ignore", module="PIL")
-    return _guarded(options)
+    return parser
 
 
 def _guarded(options: argparse.Namespace) -> int:

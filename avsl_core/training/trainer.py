@@ -398,8 +398,8 @@ def _check_classes(train: PictureSet, validation: PictureSet | None) -> None:
     for part, pictures in (("training", train), ("validation", validation)):
         if pictures is not None and pictures.num_classes < 2:
             raise DataError(
-                f"the {part} part has {pictures.num_classes} class ({pictures.name}); at least two are needed: "
-                "give more classes, or other shares with --split"
+                f"the {part} part has {pictures.num_classes} class ({pictures.name}); at least two are "
+                "needed: give more classes, or other shares with --split"
             )
 
 
