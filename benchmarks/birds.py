@@ -105,7 +105,8 @@ def run(
         trainer = Trainer(config, split.train, split.val, out, start_process("cpu"), cache_root=work / "maps")
         result = trainer.fit(resume=out.with_suffix(".run").exists())
         model = load_checkpoint(out).model
-        extra = {"best_epoch": result.best_epoch, "validation_recall@1": result.validation["recall@1"]}
+        extra = {"best_epoch": result.best_epoch}
+        extra |= {f"validation_{key}": result.validation[key] for key in ("recall@1", "map@r")}
         if config.method == "avsl":
             extra["mean_gate"] = mean_gates(model, recipe, split.test)
     metrics = judge(model, recipe, split.test)
