@@ -1,5 +1,6 @@
 """What the README says is run: its Python, its commands' options, its two first lines."""
 
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -41,6 +42,14 @@ def test_the_commands_of_the_readme_are_understood(command):
     assert arguments is not None, command
     if arguments != ["--help"]:
         assert callable(build_parser().parse_args(arguments).run)
+
+
+def test_every_table_is_what_the_committed_benchmarks_say():
+    spec = importlib.util.spec_from_file_location("tables", ROOT / "benchmarks" / "tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for table in module.tables():
+        assert table in README
 
 
 def test_every_picture_of_the_readme_is_there():

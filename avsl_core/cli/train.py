@@ -23,6 +23,7 @@ _EPILOG = f"""\
 recipes: {", ".join(RECIPES)}
   cub, cars, sop   the published ones (ResNet-50; a GPU)
   cpu              heads on cached maps of a small frozen trunk: minutes on two cores
+  whole            the same small network, all of it learning (a GPU)
 
 examples:
   train_cli.py train --recipe cpu --data pictures/ --out my.safetensors

@@ -4,8 +4,8 @@ from avsl_core.models.explanation import Component, Explanation
 
 __all__ = ["component_titles", "level_words"]
 
-_LOWEST, _HIGHEST = "fine texture and colour", "parts and the whole"
-_BETWEEN = {1: ("patterns and shapes",), 2: ("patterns", "shapes and small parts")}
+_LOWEST, _HIGHEST = "local patterns and colour", "parts and the whole"
+_BETWEEN = {1: ("shapes and small parts",), 2: ("shapes", "small parts")}
 
 
 def component_titles(explanation: Explanation) -> dict[str, tuple[str, str]]:
@@ -15,7 +15,7 @@ def component_titles(explanation: Explanation) -> dict[str, tuple[str, str]]:
         explanation: Components named ``level1`` ... are named by their height; others keep their name.
 
     Returns:
-        By component name, in its order: a short title and a gloss, such as ``("Level 1", "fine texture and
+        By component name, in its order: a short title and a gloss, such as ``("Level 1", "local patterns and
         colour, 28 x 28 cells")``.
     """
     levels = [c for c in explanation.components if c.name.startswith("level")]
@@ -39,7 +39,7 @@ def level_words(index: int, count: int) -> str:
 
     Example:
         >>> [level_words(i, 3) for i in range(3)]
-        ['fine texture and colour', 'patterns and shapes', 'parts and the whole']
+        ['local patterns and colour', 'shapes and small parts', 'parts and the whole']
     """
     if count == 1:
         return "the whole picture"
@@ -48,7 +48,7 @@ def level_words(index: int, count: int) -> str:
     if index == count - 1:
         return _HIGHEST
     words = _BETWEEN.get(count - 2)
-    return words[index - 1] if words else "patterns and shapes"
+    return words[index - 1] if words else "shapes and small parts"
 
 
 def _grid(component: Component) -> str:

@@ -1,4 +1,4 @@
-"""Recipes by name: the published ones, and one for a machine without a GPU."""
+"""Recipes by name: the published ones, and two for small sets of your own pictures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -79,12 +79,24 @@ _CPU = TrainConfig(
     augmentation=Augmentation(scale=(0.3, 1.0), flip=0.5),
 )
 
+# The same network learning as a whole, for a machine with a GPU: heads first, on cached maps, then all of it.
+_WHOLE = replace(
+    _CPU,
+    epochs=40,
+    warmup_epochs=10,
+    stages="all",
+    lr_trunk=1e-5,
+    evaluate_every=1,
+    workers=8,
+)
+
 RECIPES: Mapping[str, TrainConfig] = MappingProxyType(
     {
         "cub": _CUB,
         "cars": _CARS,
         "sop": _SOP,
         "cpu": _CPU,
+        "whole": _WHOLE,
     }
 )
 

@@ -85,6 +85,12 @@ def test_the_published_recipes_have_the_published_figures():
         assert (recipe.augmentation.scale, recipe.augmentation.resize) == ((0.16, 1.0), 256)
 
 
+def test_the_whole_network_learns_after_the_heads():
+    whole = RECIPES["whole"]
+    assert (whole.stages_at(0), whole.uses_cache_at(0)) == ("none", True)
+    assert (whole.stages_at(whole.warmup_epochs), whole.uses_cache_at(whole.warmup_epochs)) == ("all", False)
+
+
 def test_phases_follow_each_other():
     plan = TrainConfig(epochs=4, warmup_epochs=2, stages="all", finetune_epochs=1, cached=True)
     assert [plan.stages_at(epoch) for epoch in range(5)] == ["none", "none", "all", "all", "last"]
