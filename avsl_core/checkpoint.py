@@ -116,8 +116,9 @@ def find_checkpoint(path: str | os.PathLike[str]) -> Path:
         CheckpointError: If neither exists.
     """
     given = Path(path)
-    if given.is_file():
-        return given
+    with contextlib.suppress(OSError):  # a name too long for a file is no file
+        if given.is_file():
+            return given
     shipped = shipped_checkpoints()
     if str(path) in shipped:
         return shipped[str(path)]
@@ -139,12 +140,16 @@ def write_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], pa
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+        mode = temporary.stat().st_mode  # as the user's umask has it; safetensors makes files private
         safetensors.torch.save_file(dict(tensors), temporary, metadata=dict(metadata))
+        temporary.chmod(mode)
         temporary.replace(path)
     except (OSError, safetensors.SafetensorError) as error:
-        with contextlib.suppress(OSError):  # the parent may be no folder at all
-            temporary.unlink()
         raise CheckpointError(f"{path}: could not be written ({error}); is the folder writable?") from error
+    finally:
+        with contextlib.suppress(OSError):  # gone when all went well; left over after an interruption
+            temporary.unlink()
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -83,6 +83,6 @@ def compare(checkpoint: Checkpoint, a: ImageSource, b: ImageSource) -> Compariso
     Raises:
         ImageError: If a picture cannot be read.
     """
-    first = encode_picture(checkpoint, a, role="query", name=None)
-    second = encode_picture(checkpoint, b, role="gallery", name=None)
+    first = encode_picture(checkpoint, a, role="query")
+    second = encode_picture(checkpoint, b, role="gallery")
     return compare_encoded(checkpoint, first, second)

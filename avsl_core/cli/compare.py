@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from avsl_core.checkpoint import load_checkpoint
 from avsl_core.cli.output import add_device_option, add_json_option, print_json, print_lines
 from avsl_core.compare import Comparison, compare
 from avsl_core.errors import AvslError
 from avsl_core.explain.heatmap import draw_signed, shared_scale
-from avsl_core.explain.total import total_maps
+from avsl_core.explain.total import sum_of_maps
 from avsl_core.training.distributed import resolve_device
 
 __all__ = ["add_command"]
@@ -109,20 +108,18 @@ def _write_maps(comparison: Comparison, path: Path) -> Path:
 
 
 def _write_heatmaps(comparison: Comparison, folder: Path) -> list[Path]:
+    components = comparison.explanation.components
+    parts = {c.name: [c] for c in components} | {"total": list(components)}
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, map_a, map_b in _named_maps(comparison):
-            scale = shared_scale([map_a, map_b])
-            for side, crop, values in (("a", comparison.a.crop, map_a), ("b", comparison.b.crop, map_b)):
+        for name, members in parts.items():
+            sides = {"a": [c.map_a for c in members], "b": [c.map_b for c in members]}
+            scale = shared_scale([sum_of_maps(maps) for maps in sides.values()])
+            for side, crop in (("a", comparison.a.crop), ("b", comparison.b.crop)):
                 path = folder / f"{name}_{side}.png"
-                Image.fromarray(draw_signed(crop, [values], scale, side=_SIDE)).save(path)
+                Image.fromarray(draw_signed(crop, sides[side], scale, side=_SIDE)).save(path)
                 written.append(path)
     except OSError as error:
         raise AvslError(f"{folder}: could not be written ({error.strerror}); choose another place") from error
     return written
-
-
-def _named_maps(comparison: Comparison) -> list[tuple[str, Tensor, Tensor]]:
-    components = [(c.name, c.map_a, c.map_b) for c in comparison.explanation.components]
-    return [*components, ("total", *total_maps(comparison.explanation))]

@@ -9,6 +9,7 @@ from avsl_core.checkpoint import load_checkpoint
 from avsl_core.cli.output import add_device_option, add_json_option, print_json, print_lines
 from avsl_core.data import read_folder
 from avsl_core.encoding import encode_pictures
+from avsl_core.errors import ConfigError
 from avsl_core.evaluation import evaluate_encoding
 from avsl_core.training.distributed import resolve_device
 
@@ -32,7 +33,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("folder", type=Path, help="FOLDER/<class>/<picture>")
     add_json_option(parser)
     parser.add_argument("--nmi", action="store_true", help="cluster as well (k-means) and report NMI")
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, default=32, help="pictures per pass (%(default)s)")
     parser.add_argument("--workers", type=int, default=0, help="processes that decode pictures")
     parser.add_argument("--precision", choices=("none", "bf16", "fp16"), default="none", help="of the trunk")
     add_device_option(parser)
@@ -40,6 +41,8 @@ def add_command(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.batch_size < 1 or options.workers < 0:
+        raise ConfigError("--batch-size must be at least 1 and --workers 0 or more")
     checkpoint = load_checkpoint(options.checkpoint, resolve_device(options.device))
     pictures = read_folder(options.folder)
     started = time.monotonic()
@@ -47,8 +50,8 @@ def _run(options: argparse.Namespace) -> int:
         checkpoint.model,
         checkpoint.preprocess,
         pictures.paths,
-        batch_size=max(1, options.batch_size),
-        workers=max(0, options.workers),
+        batch_size=options.batch_size,
+        workers=options.workers,
         precision=options.precision,
         progress=True,
     )

@@ -1,7 +1,7 @@
 """The parser over all commands, and the rules every command keeps.
 
 Results go to standard output, progress and messages to standard error. Exit status: 0 fine, 2 a
-mistake of the user's (one line ``error: ...``), 130 interrupted.
+mistake of the user's (one line ``error: ...``), 130 interrupted, 141 the reader of a pipe went away.
 """
 
 import argparse
@@ -10,6 +10,9 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import NoReturn
+
+import torch
 
 from avsl_core.cli import compare, evaluate, info, train
 from avsl_core.errors import AvslError
@@ -51,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser over all commands; what it parses has ``run``, the command's function."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="train_cli.py",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
@@ -63,18 +66,38 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Parser(argparse.ArgumentParser):
+    """Reports a mistake in the one line that all other mistakes have; commands inherit the class."""
+
+    def error(self, message: str) -> NoReturn:
+        _complain(f"{message}; see {self.prog} --help")
+        raise SystemExit(2)
+
+
 def _guarded(options: argparse.Namespace) -> int:
     try:
         status: int = options.run(options)
         sys.stdout.flush()
         return status
     except AvslError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        _complain(str(error))
+        return 2
+    except torch.OutOfMemoryError:
+        _complain("the GPU's memory is full: set a smaller batch size, or --device cpu")
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201
         return 130
     except BrokenPipeError:
         # The reader has gone (`| head`): say nothing, and keep Python from trying to flush again.
+        # A status of its own, because the command may not have finished.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 141
+    except OSError as error:
+        # The library types what it foresees; what is left is a place that cannot be read or written.
+        _complain(f"{error}; check the path, its permissions and the free space")
+        return 2
+
+
+def _complain(message: str) -> None:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201

@@ -25,5 +25,7 @@ def print_json(values: Mapping[str, Any]) -> None:
 
 
 def print_lines(lines: Sequence[str]) -> None:
-    """Print lines for people."""
-    sys.stdout.write("\n".join(lines) + "\n")
+    """Print lines for people; what the terminal's encoding lacks (file names hold anything) is escaped."""
+    text = "\n".join(lines) + "\n"
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -7,7 +7,7 @@ from typing import Any
 
 from avsl_core.cli.output import add_device_option, print_lines
 from avsl_core.data import DATASETS, LoadOptions, load_dataset
-from avsl_core.errors import DataError
+from avsl_core.errors import ConfigError, DataError
 from avsl_core.training import RECIPES, Trainer, TrainResult, find_recipe, start_process, stop_process
 
 __all__ = ["add_command"]
@@ -79,6 +79,7 @@ def add_command(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     config = find_recipe(options.recipe, options.set)
+    _check_out(options.out)
     loading = LoadOptions(
         fractions=_fractions(options.split),
         val_fraction=options.val_fraction,
@@ -107,6 +108,14 @@ def _run(options: argparse.Namespace) -> int:
     if process.is_first:
         print_lines(_summary(result))
     return 0
+
+
+def _check_out(out: Path) -> None:
+    """Refuse at once what would fail only when the first epoch is over."""
+    if not out.name or out.is_dir():
+        raise ConfigError(f"--out {out}: is a folder; name the file to write, such as my.safetensors")
+    if out.suffix == ".run":
+        raise ConfigError(f"--out {out}: the run's own folder has that name; end it in .safetensors")
 
 
 def _fractions(text: str) -> tuple[float, float, float]:

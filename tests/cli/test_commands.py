@@ -1,6 +1,9 @@
 """The command line as scripts use it: status, standard output, standard error."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from avsl_core.cli.main import main
 from avsl_core.images import Preprocess
 from avsl_core.metrics import PairDistribution
 
+ROOT = Path(__file__).resolve().parents[2]
 PAIRS = PairDistribution((0.0, 0.5, 1.0), (0.4, 1.2, 2.0), same_count=30, different_count=300)
 
 
@@ -138,6 +142,11 @@ def test_train_then_evaluate_from_the_command_line(tmp_path, folder, capsys):
         (["train", "--recipe", "cpu", "--data", "x", "--out", "y", "--dataset", "birds"], "birds"),
         (["train", "--recipe", "cpu", "--data", "FOLDER", "--out", "y", "--split", "a,b"], "three shares"),
         (["compare", "CHECKPOINT", "PICTURE", "PICTURE", "--device", "tpu9"], "tpu9"),
+        (["info", "x" * 300], "no such checkpoint"),
+        (["evaluate", "CHECKPOINT", "FOLDER", "--batch-size", "0"], "--batch-size"),
+        (["train", "--recipe", "cpu", "--data", "FOLDER", "--out", "."], "is a folder"),
+        (["train", "--recipe", "cpu", "--data", "FOLDER", "--out", "FOLDER"], "is a folder"),
+        (["train", "--recipe", "cpu", "--data", "FOLDER", "--out", "my.run"], "end it in .safetensors"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_status_two(checkpoint, folder, capsys, arguments, message):
@@ -150,11 +159,15 @@ def test_a_users_mistake_is_one_line_and_status_two(checkpoint, folder, capsys, 
     assert message in captured.err
 
 
-def test_unknown_commands_and_options_end_with_status_two(capsys):
+def test_unknown_commands_and_options_are_one_line_and_status_two(capsys):
     for arguments in ([], ["frobnicate"], ["compare", "--frobnicate"]):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         assert ended.value.code == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith("error: ")
+        assert captured.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["compare"], ["info"]])
@@ -173,3 +186,17 @@ def test_heatmaps_into_a_file_are_a_users_mistake(checkpoint, folder, capsys, tm
         main(["compare", str(checkpoint), picture, picture, "--heatmaps", str(taken), "--device", "cpu"]) == 2
     )
     assert str(Path(taken)) in capsys.readouterr().err
+
+
+def test_names_that_the_terminal_cannot_show_are_escaped(checkpoint, folder, tmp_path):
+    picture = str(folder / "red" / "0.jpg")
+    arguments = ["compare", str(checkpoint), picture, picture, "--device", "cpu", "--heatmaps"]
+    done = subprocess.run(
+        [sys.executable, ROOT / "train_cli.py", *arguments, tmp_path / "h\u00e9"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert r"h\xe9" in done.stdout

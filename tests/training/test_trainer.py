@@ -1,4 +1,5 @@
 import csv
+import itertools
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from avsl_core.checkpoint import load_checkpoint
 from avsl_core.errors import CheckpointError, ConfigError, DataError, TrainingError
 from avsl_core.training import Trainer, trainer
 from avsl_core.training.config import TrainConfig
+from avsl_core.training.sources import PictureSource
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -189,9 +191,19 @@ def test_half_precision_needs_a_gpu(tmp_path, tiny, train_pictures, alone):
 
 
 def test_accumulation_gives_the_gradient_of_the_parts_mean(tmp_path, uncached, train_pictures, alone):
-    config = replace(uncached, accumulation=2, epochs=1)
-    _, result = run(config, train_pictures, None, tmp_path / "m.safetensors", alone)
-    assert len(result.losses) == 1
+    config = replace(uncached, method="embedding", accumulation=2, clip=0.0)
+    built = Trainer(config, train_pictures, None, tmp_path / "m.safetensors", alone, progress=False)
+    halves = list(itertools.islice(PictureSource(train_pictures, config, alone).batches(0), 2))
+    built.model.trunk.set_trainable("all")
+    built.objective.train()
+    parameters = list(built.objective.parameters())
+    loss = sum(built.objective(half.inputs, half.labels)["total"] for half in halves) / 2
+    expected = torch.autograd.grad(loss, parameters)
+    values = built._step(built.objective, halves, 0.0)
+    assert values["total"] == pytest.approx(float(loss.detach()), rel=1e-5)
+    assert {len(half.labels) for half in halves} == {config.batch_size // 2}
+    for parameter, gradient in zip(parameters, expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("stages", "moved"), [("none", 0), ("last", 1), ("all", 2)])
