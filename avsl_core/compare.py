@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from avsl_core.checkpoint import Checkpoint
+from avsl_core.encoding import load_for
 from avsl_core.explain.verdict import Verdict, judge
-from avsl_core.images import ImageSource, load_image
+from avsl_core.images import ImageSource
 from avsl_core.models import Encoding, Explanation, Role
 
 __all__ = ["Comparison", "EncodedPicture", "compare", "compare_encoded", "encode_picture"]
@@ -64,7 +65,7 @@ def encode_picture(
         ImageError: If the picture cannot be read.
     """
     preprocess = checkpoint.preprocess
-    crop = preprocess.crop(load_image(picture, name=name, target_side=2 * preprocess.resize))
+    crop = preprocess.crop(load_for(preprocess, picture, name=name))
     images = preprocess.normalize(crop)[None].to(checkpoint.model.device)
     with torch.inference_mode():
         encoding = checkpoint.model.encode(images.contiguous(memory_format=torch.channels_last), role)

@@ -5,16 +5,19 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from avsl_core.data.loading import in_order
 from avsl_core.errors import DataError
-from avsl_core.images import Preprocess, load_image
+from avsl_core.images import ImageSource, Preprocess, load_image
 from avsl_core.models import Encoding, Role, SimilarityModel
 
-__all__ = ["Precision", "encode_pictures", "trunk_precision"]
+__all__ = ["Precision", "encode_pictures", "load_for", "trunk_precision"]
 
 Precision = Literal["none", "bf16", "fp16"]
 
@@ -59,16 +62,32 @@ def encode_pictures(
         _Files(paths, preprocess), batch_size=batch_size, num_workers=workers
     )
     parts: list[Encoding] = []
-    bar = tqdm(total=len(paths), unit=" pictures", desc="encoding", disable=not progress)
-    with torch.inference_mode():
-        for images in loader:
+    shown = tqdm(total=len(paths), unit=" pictures", desc="encoding", disable=not progress)
+    with shown as bar, torch.inference_mode():
+        for images in in_order(loader):
             moved = images.to(model.device, memory_format=torch.channels_last)
             with trunk_precision(precision, model.device):
                 maps = model.trunk_maps(moved)
             parts.append(model.encode_maps(maps, role, keep_maps=keep_maps))
             bar.update(len(images))
-    bar.close()
     return type(parts[0]).concatenate(parts)
+
+
+def load_for(preprocess: Preprocess, picture: ImageSource, *, name: str | None = None) -> NDArray[np.uint8]:
+    """Decode a picture for a network: a large JPEG no larger than needed. Used wherever nothing is random.
+
+    Args:
+        preprocess: The network's.
+        picture: A path, bytes, an open file, a PIL picture or an array.
+        name: What messages call the picture.
+
+    Returns:
+        uint8 RGB ``[H, W, 3]``, its short side at least twice what the network sees if it was that large.
+
+    Raises:
+        ImageError: If the picture cannot be read.
+    """
+    return load_image(picture, name=name, target_side=2 * preprocess.resize)
 
 
 def trunk_precision(precision: Precision, device: torch.device) -> Any:
@@ -86,5 +105,4 @@ class _Files(Dataset[Tensor]):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
-        side = self.preprocess.resize
-        return self.preprocess(load_image(self.paths[index], target_side=side))
+        return self.preprocess(load_for(self.preprocess, self.paths[index]))

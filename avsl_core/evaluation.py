@@ -9,7 +9,7 @@ from torch import Tensor
 from avsl_core.metrics import PairDistribution, RetrievalMetrics, evaluate_retrieval, nmi, pair_distances
 from avsl_core.models import Encoding, SimilarityModel
 
-__all__ = ["Evaluation", "distance_rows", "evaluate_encoding"]
+__all__ = ["Evaluation", "distance_rows", "evaluate_encoding", "evaluate_queries"]
 
 _ROW_BYTES = 64 * 2**20
 _HELD = 8000  # pictures whose distance matrix (256 MB) is kept to be read twice
@@ -66,6 +66,33 @@ def evaluate_encoding(
     if with_nmi:
         metrics = metrics.with_nmi(nmi(model.node_vectors(encoding), labels, seed))
     return Evaluation(metrics, pairs)
+
+
+@torch.inference_mode()
+def evaluate_queries(
+    model: SimilarityModel,
+    queries: Encoding,
+    query_labels: Sequence[int],
+    gallery: Encoding,
+    gallery_labels: Sequence[int],
+    *,
+    ks: Sequence[int] = (1, 2, 4, 8),
+) -> RetrievalMetrics:
+    """Rank a gallery's pictures for queries that are not part of it (In-Shop).
+
+    Args:
+        model: Measures.
+        queries: Encoded as ``"query"``.
+        query_labels: Their classes.
+        gallery: Encoded as ``"gallery"``.
+        gallery_labels: Their classes.
+        ks: The k of R@k.
+
+    Raises:
+        DataError: If no query has a picture of its class in the gallery.
+    """
+    rows = distance_rows(model, queries, gallery)
+    return evaluate_retrieval(rows, query_labels, gallery_labels, same_set=False, ks=ks)
 
 
 def _sample(labels: Sequence[int], seed: int) -> list[int]:

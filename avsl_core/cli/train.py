@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from avsl_core.cli.output import add_device_option, print_lines
-from avsl_core.data import DATASETS, LoadOptions, load_dataset
+from avsl_core.data import DATASETS, LoadOptions, Split, load_dataset, write_split
 from avsl_core.errors import ConfigError, DataError
 from avsl_core.training import RECIPES, Trainer, TrainResult, find_recipe, start_process, stop_process
 
@@ -100,8 +100,12 @@ def _run(options: argparse.Namespace) -> int:
             process,
             cache_root=options.cache,
             progress=not options.quiet,
-            record={"data": split.train.name, "split": options.split, "split_seed": options.split_seed},
+            record=_record(split, options),
         )
+        if process.is_first:
+            # Beside the run, so that `evaluate` can be given the classes that were held out.
+            trainer.folder.mkdir(parents=True, exist_ok=True)
+            write_split(split, trainer.folder / "split.json")
         result = trainer.fit(resume=options.resume)
     finally:
         stop_process()
@@ -118,6 +122,16 @@ def _check_out(out: Path) -> None:
         raise ConfigError(f"--out {out}: the run's own folder has that name; end it in .safetensors")
 
 
+def _record(split: Split, options: argparse.Namespace) -> dict[str, Any]:
+    """What was learned from, for the checkpoint."""
+    return {
+        "data": options.data.name,
+        "dataset": options.dataset,
+        "parts": {name: {"classes": p.num_classes, "pictures": len(p)} for name, p in split.parts().items()},
+        "split_seed": options.split_seed,
+    }
+
+
 def _fractions(text: str) -> tuple[float, float, float]:
     try:
         train, val, test = (float(part) for part in text.split(","))
@@ -127,7 +141,7 @@ def _fractions(text: str) -> tuple[float, float, float]:
 
 
 def _summary(result: TrainResult) -> list[str]:
-    lines = [f"wrote {result.checkpoint} (epoch {result.best_epoch})"]
+    lines = [f"{result.checkpoint}: the model of epoch {result.best_epoch}"]
     for key in ("recall@1", "map@r"):
         value = result.validation.get(key)
         if value is not None:

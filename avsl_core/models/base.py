@@ -132,6 +132,10 @@ class SimilarityModel(nn.Module, ABC):
             raise EncodingError(f"pictures must be [B, 3, S, S], not {tuple(images.shape)}")
         return self.encode_maps(self.trunk_maps(images), role, keep_maps=keep_maps)
 
+    def pooled(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """What the projections see of the trunk's maps: average plus maximum, ``[B, C]`` per level."""
+        return [m.mean(dim=(2, 3)) + m.amax(dim=(2, 3)) for m in maps]
+
     @abstractmethod
     def distance(self, a: Encoding, b: Encoding) -> Tensor:
         """Measure pairs: ``[B]``, smaller is closer."""

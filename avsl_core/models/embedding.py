@@ -85,15 +85,19 @@ class EmbeddingModel(SimilarityModel):
 
     def embeddings(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Pool and project, ``[B, D]`` per level, not normalised, with gradient."""
-        pooled = [m.mean(dim=(2, 3)) for m in maps]
-        if self.config.pooling == "avgmax":
-            pooled = [mean + m.amax(dim=(2, 3)) for mean, m in zip(pooled, maps, strict=True)]
+        pooled = self.pooled(maps)
         if not self.config.nodes:
             return pooled
         return [
             F.linear(p, w.to(p), b.to(p))
             for p, w, b in zip(pooled, self.projections, self.biases, strict=True)
         ]
+
+    def pooled(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Average, or average plus maximum, as configured: ``[B, C]`` per level."""
+        if self.config.pooling == "avgmax":
+            return super().pooled(maps)
+        return [m.mean(dim=(2, 3)) for m in maps]
 
     def encode_maps(
         self, maps: Sequence[Tensor], role: Role = "query", *, keep_maps: bool = True

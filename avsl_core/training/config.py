@@ -1,5 +1,6 @@
 """Everything that decides a training run, in one frozen value that travels in the checkpoint."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -29,12 +30,13 @@ class TrainConfig:
         pooling: Of the embedding method.
         head_init: ``"kaiming"``, as published; or ``"pca"``, see :mod:`avsl_core.training.head_init`: for
             heads on a resting trunk whose features are good to begin with.
-        loss: ``"proxy_anchor"`` or ``"margin"``.
+        loss: ``"proxy_anchor"``; or ``"margin"``, for AVSL on the pairs of a batch (set ``samples_per_class``
+            so that there are positive ones), for the embedding method on distances to proxies.
         loss_alpha: Sharpness of Proxy-Anchor.
         positive_margin: Of Proxy-Anchor, on squared distances in [0, 4].
         negative_margin: As above.
-        final_weight: Weight of the loss on the final distance (it trains the gates only).
-        level_weights: Weight of each level's own loss, low to high.
+        final_weight: Weight of the loss on the final distance (it trains the gates only); AVSL only.
+        level_weights: Weight of each level's own loss, low to high; AVSL only.
         all_proxies_up_to: Above this many classes only those in the batch have their proxies used.
         epochs: Epochs of the main part.
         warmup_epochs: The first of them that leave the trunk alone.
@@ -53,7 +55,8 @@ class TrainConfig:
         weight_decay: Of AdamW.
         clip: Largest gradient norm per group; 0 for none.
         batch_size: Pictures per step, over all processes.
-        accumulation: Parts a batch is computed in, one after the other.
+        accumulation: Parts a batch is computed in, one after the other, to save memory. Each part has a loss
+            of its own (their mean is minimised) and moves the linkage once: not the loss of the whole batch.
         samples_per_class: Class-balanced batches with this many pictures of each class; 0 shuffles plainly.
         cached: Whether epochs with a resting trunk read its maps from a cache on disk.
         views: Augmented views per picture in the cache; each epoch draws one of them.
@@ -139,8 +142,22 @@ class TrainConfig:
             self._require(
                 len(self.level_weights) == len(self.levels), "level_weights", "as many as there are levels"
             )
-        for name in ("lr_trunk", "lr_heads", "lr_gates", "lr_proxies", "finetune_lr_scale", "weight_decay"):
-            self._require(getattr(self, name) >= 0, name, "0 or more")
+        self._require(0 <= self.seed < 2**31, "seed", "between 0 and 2147483647")
+        self._require(0 < self.step_factor <= 1, "step_factor", "in (0, 1]")
+        self._require(
+            self.negative_margin >= self.positive_margin, "negative_margin", "at least positive_margin"
+        )
+        self._require(all(0 <= w < math.inf for w in self.level_weights), "level_weights", "0 or more each")
+        for name in (
+            "lr_trunk",
+            "lr_heads",
+            "lr_gates",
+            "lr_proxies",
+            "finetune_lr_scale",
+            "weight_decay",
+            "final_weight",
+        ):
+            self._require(0 <= getattr(self, name) < math.inf, name, "0 or more, and finite")
 
     @property
     def total_epochs(self) -> int:

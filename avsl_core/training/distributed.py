@@ -5,6 +5,7 @@ Without an initialised process group every function is the identity, so the loop
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -51,7 +52,9 @@ def start_process(device: str = "auto") -> Process:
     if count > 1 and not dist.is_initialized():
         if chosen.type == "cuda":
             torch.cuda.set_device(chosen)
-        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        # The first process builds caches and judges alone while the others wait.
+        backend = "nccl" if chosen.type == "cuda" else "gloo"
+        dist.init_process_group(backend, timeout=timedelta(hours=12))
     return Process(rank, count, chosen)
 
 
@@ -62,14 +65,23 @@ def resolve_device(device: str, *, local_rank: int = 0) -> torch.device:
         ConfigError: If the device does not exist here.
     """
     if device == "auto":
-        device = f"cuda:{local_rank}" if torch.cuda.is_available() else "cpu"
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
         raise ConfigError(f"device {device!r}: use auto, cpu or cuda") from error
-    if chosen.type == "cuda" and not torch.cuda.is_available():
+    if chosen.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device {device!r}: use auto, cpu or cuda")
+    if chosen.type == "cpu":
+        return chosen
+    if not torch.cuda.is_available():
         raise ConfigError(f"device {device!r}: no GPU is usable here; use cpu")
-    return chosen
+    index = local_rank if chosen.index is None else chosen.index
+    if index >= torch.cuda.device_count():
+        raise ConfigError(
+            f"device cuda:{index}: there are {torch.cuda.device_count()} GPUs here, from cuda:0"
+        )
+    return torch.device("cuda", index)
 
 
 def stop_process() -> None:

@@ -30,7 +30,7 @@ def begin_on_principal_directions(
     pooled: list[list[Tensor]] = []
     labels: list[Tensor] = []
     for maps, batch_labels in batches:
-        pooled.append([m.mean(dim=(2, 3)) + m.amax(dim=(2, 3)) for m in maps])
+        pooled.append(objective.model.pooled(maps))
         labels.append(batch_labels)
     classes = torch.cat(labels)
     model = objective.model

@@ -5,9 +5,13 @@ come. An interrupted build goes on where it stopped; a build for other pictures,
 another augmentation has another key and so another folder.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import logging
+import math
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +25,8 @@ from tqdm import tqdm
 
 from avsl_core.config import to_dict
 from avsl_core.data import PictureSet
+from avsl_core.data.loading import in_order
+from avsl_core.encoding import load_for
 from avsl_core.errors import TrainingError
 from avsl_core.images import load_image, sample_generator, train_transform
 from avsl_core.models.base import SimilarityModel
@@ -120,32 +126,32 @@ def _build(
     folder.mkdir(parents=True, exist_ok=True)
     arrays: list[Any] = []
     noted = done
-    bar = tqdm(
+    shown = tqdm(
         total=len(pictures),
         initial=done,
         unit=" pictures",
         desc=f"caching {views} views",
         disable=not progress,
     )
-    for images in _chunks(pictures, config, views, done, augmented):
-        count = images.shape[0] // views
-        maps = [m.to(torch.float16).cpu().numpy() for m in trunk_pass(images)]
-        if not arrays:
-            arrays = [
-                _open(folder, level, (len(pictures), views, *m.shape[1:])) for level, m in enumerate(maps)
-            ]
-        for array, m in zip(arrays, maps, strict=True):
-            array[done : done + count] = m.reshape(count, views, *m.shape[1:])
-        done += count
-        bar.update(count)
-        if done == len(pictures) or done - noted >= _SAVE_EVERY:
-            noted = done
-            for array in arrays:
-                array.flush()
-            _write_manifest(
-                folder, {"pictures": len(pictures), "views": views, "levels": len(arrays), "done": done}
-            )
-    bar.close()
+    with shown as bar:
+        for images in _chunks(pictures, config, views, done, augmented):
+            count = images.shape[0] // views
+            maps = [m.to(torch.float16).cpu().numpy() for m in trunk_pass(images)]
+            if not arrays:
+                arrays = [
+                    _open(folder, level, (len(pictures), views, *m.shape[1:])) for level, m in enumerate(maps)
+                ]
+            for array, m in zip(arrays, maps, strict=True):
+                array[done : done + count] = m.reshape(count, views, *m.shape[1:])
+            done += count
+            bar.update(count)
+            if done == len(pictures) or done - noted >= _SAVE_EVERY:
+                noted = done
+                for array in arrays:
+                    array.flush()
+                _write_manifest(
+                    folder, {"pictures": len(pictures), "views": views, "levels": len(arrays), "done": done}
+                )
 
 
 def _chunks(
@@ -156,7 +162,7 @@ def _chunks(
     loader: DataLoader[Tensor] = DataLoader(
         dataset, batch_size=per_chunk, num_workers=config.workers, collate_fn=torch.cat
     )
-    yield from loader
+    yield from in_order(loader)
 
 
 class _AllViews(Dataset[Tensor]):
@@ -173,10 +179,10 @@ class _AllViews(Dataset[Tensor]):
 
     def __getitem__(self, offset: int) -> Tensor:
         index = self.first + offset
-        image = load_image(self.pictures.paths[index])
         config = self.config
         if not self.augmented:
-            return config.preprocess(image)[None]
+            return config.preprocess(load_for(config.preprocess, self.pictures.paths[index]))[None]
+        image = load_image(self.pictures.paths[index])
         return torch.stack(
             [
                 train_transform(
@@ -214,9 +220,14 @@ def _key(
 def _open(folder: Path, level: int, shape: tuple[int, ...]) -> Any:
     path = folder / f"level{level + 1}.npy"
     if path.exists():
-        existing = np.load(path, mmap_mode="r+")
-        if existing.shape == shape:
-            return existing
+        with contextlib.suppress(ValueError, EOFError):  # cut short while it was being made
+            existing = np.load(path, mmap_mode="r+")
+            if existing.shape == shape:
+                return existing
+    # Writing to a mapped file on a full disk ends the process by a signal: refuse before that.
+    need, free = 2 * math.prod(shape), shutil.disk_usage(folder).free
+    if need > free:
+        raise OSError(errno.ENOSPC, f"it needs {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free")
     return np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
 
 

@@ -111,7 +111,9 @@ class Objective(nn.Module, ABC):
 
 
 class AvslObjective(Objective):
-    """Proxy-Anchor on every level and on the final distance (CVPR 2022, section 3.5).
+    """Proxy-Anchor, or margin on the pairs of a batch, on every level and on the final distance.
+
+    CVPR 2022, section 3.5.
 
     The final loss sees detached node distances: it teaches alpha and beta, the level losses teach the
     rest.
@@ -135,9 +137,12 @@ class AvslObjective(Objective):
         labels = gather_rows(labels)
         nodes = [F.normalize(gather_rows(e), dim=1) for e in heads.embeddings]
         certainties = [gather_rows(s) for s in heads.certainties]
-        proxies, positive = self._select(labels)
-        level_distances = [2.0 - 2.0 * n @ p.T for n, p in zip(nodes, proxies, strict=True)]
-        final = self._final_distance(nodes, certainties, proxies)
+        if self.config.loss == "margin":
+            level_distances, final, positive = self._distances_to_each_other(nodes, certainties, labels)
+        else:
+            proxies, positive = self._select(labels)
+            level_distances = [2.0 - 2.0 * n @ p.T for n, p in zip(nodes, proxies, strict=True)]
+            final = self._final_distance(nodes, certainties, proxies)
         losses = {"final": self._loss(final, positive)}
         total = self.config.final_weight * losses["final"]
         for level, (distance, weight) in enumerate(
@@ -147,6 +152,31 @@ class AvslObjective(Objective):
             total = total + weight * losses[f"level{level}"]
         losses["total"] = total
         return losses
+
+    def _distances_to_each_other(
+        self, nodes: Sequence[Tensor], certainties: Sequence[Tensor], labels: Tensor
+    ) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Distances of all pairs of the batch without the pictures themselves, ``[B, B - 1]`` each."""
+        model = self.model
+        others = ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+
+        def without_self(matrix: Tensor) -> Tensor:
+            return matrix[others].view(len(labels), -1)
+
+        detached = [n.detach() for n in nodes]
+        unused = model.alphas[0]
+        final = AF.pairwise_avsl_distance(
+            [n[:, None] for n in detached],
+            [s[:, None] for s in certainties],
+            [n[None] for n in detached],
+            [s[None] for s in certainties],
+            model.normalized_linkages,
+            [unused, *model.alphas],
+            [unused, *model.betas],
+            gamma=model.config.gamma,
+        )
+        levels = [without_self(2.0 - 2.0 * n @ n.T) for n in nodes]
+        return levels, without_self(final), without_self(labels[:, None] == labels[None])
 
     def _final_distance(
         self, nodes: Sequence[Tensor], certainties: Sequence[Tensor], proxies: Sequence[Tensor]
@@ -162,7 +192,7 @@ class AvslObjective(Objective):
             AF.gate(s, s.mean(), alpha, beta, gamma=model.config.gamma)
             for s, alpha, beta in zip(certainties[1:], model.alphas, model.betas, strict=True)
         ]
-        weights = AF.top_down_weights(gates, [W.clone() for W in model.normalized_linkages])
+        weights = AF.top_down_weights(gates, model.normalized_linkages)
         parts = [
             AF.weighted_squared_distance(n.detach(), p.detach(), w)
             for n, p, w in zip(nodes, proxies, weights, strict=True)

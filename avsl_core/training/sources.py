@@ -14,13 +14,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from avsl_core.data import PictureSet
+from avsl_core.data.loading import in_order
 from avsl_core.errors import TrainingError
 from avsl_core.images import load_image, sample_generator, train_transform
 from avsl_core.training.config import TrainConfig
 from avsl_core.training.distributed import Process
 from avsl_core.training.map_cache import MapCache
 
-__all__ = ["Batch", "BatchSource", "CacheSource", "PictureSource", "epoch_batches"]
+__all__ = ["Batch", "BatchSource", "CacheSource", "PictureSource", "epoch_batches", "own_parts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,7 @@ class PictureSource:
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Yield this process's part of each batch, on its device."""
-        parts = _own_parts(epoch_batches(self.pictures.labels, self.config, epoch), self.config, self.process)
+        parts = own_parts(epoch_batches(self.pictures.labels, self.config, epoch), self.config, self.process)
         loader: DataLoader[Any] = DataLoader(
             _Views(self.pictures, self.config, epoch),
             batch_sampler=parts,
@@ -94,7 +95,7 @@ class PictureSource:
             pin_memory=self.process.device.type == "cuda",
         )
         layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
-        for images, labels in loader:
+        for images, labels in in_order(loader):
             moved = images.to(self.process.device, memory_format=layout, non_blocking=True)
             yield Batch(moved, labels.to(self.process.device, non_blocking=True))
 
@@ -118,7 +119,7 @@ class CacheSource:
         views = np.random.default_rng([self.config.seed, epoch, 1]).integers(
             self.cache.views, size=len(self.labels)
         )
-        for part in _own_parts(epoch_batches(self.labels, self.config, epoch), self.config, self.process):
+        for part in own_parts(epoch_batches(self.labels, self.config, epoch), self.config, self.process):
             maps = self.cache.read(part, views[part].tolist())
             labels = self._labels[torch.tensor(part)]
             yield Batch([m.to(self.process.device) for m in maps], labels.to(self.process.device))
@@ -141,8 +142,12 @@ class _Views(Dataset[tuple[Tensor, int]]):
         return view, self.pictures.labels[index]
 
 
-def _own_parts(batches: list[list[int]], config: TrainConfig, process: Process) -> list[list[int]]:
-    """Cut each batch into its accumulated parts, and take this process's share of each."""
+def own_parts(batches: list[list[int]], config: TrainConfig, process: Process) -> list[list[int]]:
+    """Cut each batch into its accumulated parts, and take this process's share of each.
+
+    Raises:
+        TrainingError: If a part does not divide among the processes.
+    """
     share = config.batch_size // config.accumulation
     if share % process.count:
         raise TrainingError(
@@ -158,7 +163,7 @@ def _own_parts(batches: list[list[int]], config: TrainConfig, process: Process) 
 
 
 def _balanced_order(labels: Sequence[int], config: TrainConfig, generator: np.random.Generator) -> list[int]:
-    """Order pictures so that each batch holds the same number of each of its classes."""
+    """Order pictures in groups of one class, so that a batch holds whole groups of several classes."""
     wanted = config.samples_per_class
     by_class: dict[int, list[int]] = {}
     for index, label in enumerate(labels):

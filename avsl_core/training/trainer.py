@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +15,9 @@ from torch.nn.parallel import DistributedDataParallel
 from avsl_core.checkpoint import Checkpoint, save_checkpoint
 from avsl_core.config import to_dict
 from avsl_core.data import PictureSet
-from avsl_core.encoding import encode_pictures, trunk_precision
+from avsl_core.encoding import encode_pictures, load_for, trunk_precision
 from avsl_core.errors import ConfigError, DataError, TrainingError
 from avsl_core.evaluation import Evaluation, evaluate_encoding
-from avsl_core.images import load_image
 from avsl_core.models import Encoding, SimilarityModel, build_model
 from avsl_core.training.config import TrainConfig
 from avsl_core.training.distributed import Process
@@ -26,7 +26,14 @@ from avsl_core.training.log import EpochBar, RunLog
 from avsl_core.training.map_cache import MapCache, build_map_cache
 from avsl_core.training.objectives import OBJECTIVES, Objective
 from avsl_core.training.schedule import rate_factor
-from avsl_core.training.sources import Batch, BatchSource, CacheSource, PictureSource, epoch_batches
+from avsl_core.training.sources import (
+    Batch,
+    BatchSource,
+    CacheSource,
+    PictureSource,
+    epoch_batches,
+    own_parts,
+)
 from avsl_core.training.state import load_state, save_state
 
 __all__ = ["TrainResult", "Trainer"]
@@ -89,10 +96,12 @@ class Trainer:
         if config.amp == "fp16" and process.device.type != "cuda":
             raise ConfigError("amp=fp16 needs a GPU; on a CPU use amp=bf16 or amp=none")
         _check_classes(train, validation)
+        # Drawn once here so that batches that cannot be formed are refused before hours of caching.
+        own_parts(epoch_batches(train.labels, config, 0), config, process)
         self.config, self.train, self.validation = config, train, validation
         self.process = process
         self.out = out
-        self.folder = out.with_suffix(".run")
+        self.folder = out.with_name(out.name.removesuffix(".safetensors") + ".run")
         self.cache_root = cache_root or self.folder / "maps"
         self.progress = progress and process.is_first
         self.record = record or {}
@@ -103,6 +112,8 @@ class Trainer:
             config.method, config.model_options(), weights=config.weights, generator=generator
         )
         model.trunk.freeze_norm = config.freeze_norm
+        if not config.freeze_norm and process.count > 1 and process.device.type == "cuda":
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         model = model.to(process.device, memory_format=layout)  # type: ignore[call-overload]
         self.objective: Objective = OBJECTIVES[config.method](model, config, train.num_classes, generator).to(
@@ -133,7 +144,7 @@ class Trainer:
             ImageError: If a picture cannot be read.
         """
         progress = self._begin(resume)
-        if self.config.cached:
+        if any(map(self.config.uses_cache_at, range(progress["done"], self.config.total_epochs))):
             self._prepare_caches()
         if self.config.head_init == "pca" and not progress["done"]:
             self._begin_on_principal_directions()
@@ -180,6 +191,7 @@ class Trainer:
         trunk = self.model.trunk
         self._first_state = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
         progress = load_state(self._state_file, self.objective, self.optimizer)
+        self.scaler.load_state_dict(progress["scaler"])
         for key in ("config", "classes", "pictures"):
             if progress.get(key) != fresh[key]:
                 what = "recipe" if key == "config" else "data set"
@@ -248,7 +260,8 @@ class Trainer:
         labels = torch.tensor(self.train.labels, device=self.process.device)
         for start in range(0, len(self.train), _PASS):
             images = [
-                self.config.preprocess(load_image(path)) for path in self.train.paths[start : start + _PASS]
+                self.config.preprocess(load_for(self.config.preprocess, path))
+                for path in self.train.paths[start : start + _PASS]
             ]
             yield self._trunk_pass(torch.stack(images)), labels[start : start + _PASS]
 
@@ -297,8 +310,8 @@ class Trainer:
                 values[name] = values.get(name, 0.0) + float(loss.detach()) / len(parts)
         if not all(map(_is_finite, values.values())):
             raise TrainingError(
-                f"the loss is no longer finite ({values}); lower the learning rates or set amp=none, "
-                "then resume"
+                f"the loss is no longer finite ({values}); lower the learning rates or set amp=none, and "
+                f"start anew (delete {self.folder})"
             )
         self.scaler.unscale_(self.optimizer)
         if self.config.clip:
@@ -317,8 +330,8 @@ class Trainer:
             trunk.compile()
         if self.process.count > 1:
             devices = [self.process.device] if self.process.device.type == "cuda" else None
-            # Which parameters learn changes between phases, hence a fresh wrapper per epoch. Buffers are
-            # the same everywhere by construction: the linkage is averaged over all processes.
+            # Which parameters learn changes between phases, hence a fresh wrapper per epoch. The linkage is
+            # averaged over all processes and batch-norm at rest or synchronised: no buffer needs sending.
             module = DistributedDataParallel(
                 module, device_ids=devices, broadcast_buffers=False, find_unused_parameters=True
             )
@@ -372,6 +385,7 @@ class Trainer:
         elif self.validation is None and last:
             progress["best_epoch"] = epoch + 1
             self._save(progress, None)
+        progress["scaler"] = self.scaler.state_dict()
         save_state(self._state_file, self.objective, self.optimizer, progress)
 
     def _save(self, progress: dict[str, Any], evaluation: Evaluation | None) -> None:
@@ -401,6 +415,10 @@ def _check_classes(train: PictureSet, validation: PictureSet | None) -> None:
                 f"the {part} part has {pictures.num_classes} class ({pictures.name}); at least two are "
                 "needed: give more classes, or other shares with --split"
             )
+    if validation is not None and max(Counter(validation.labels).values()) < 2:
+        raise DataError(
+            "no validation class has two pictures, so none could find its like; give more pictures per class"
+        )
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, float]:

@@ -47,6 +47,12 @@ def test_levels_mix_indices_and_the_final_convolution():
         "epochs",
         "samples_per_class=7",
         "finetune_stages=none",
+        "seed=-1",
+        "step_factor=-1",
+        "lr_heads=inf",
+        "negative_margin=0.1",
+        "level_weights=1,-1,1",
+        "final_weight=nan",
     ],
 )
 def test_values_out_of_range_are_errors(text):

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -112,9 +113,27 @@ def test_a_damaged_manifest_means_building_again(tmp_path, model, tiny, train_pi
     assert len(build(tmp_path, model, train_pictures, tiny)) == len(train_pictures)
 
 
-def test_a_bad_picture_is_named(tmp_path, model, tiny, train_pictures):
+def test_a_full_disk_is_refused_before_it_ends_the_process(
+    tmp_path, model, tiny, train_pictures, monkeypatch
+):
+    monkeypatch.setattr(map_cache.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    with pytest.raises(TrainingError, match=r"needs .* GB and 0\.0 GB are free"):
+        build(tmp_path, model, train_pictures, tiny)
+
+
+def test_an_array_cut_short_is_made_again(tmp_path, model, tiny, train_pictures):
+    build(tmp_path, model, train_pictures, tiny)
+    folder = next(tmp_path.iterdir())
+    (folder / "manifest.json").unlink()
+    (folder / "level1.npy").write_bytes(b"")
+    assert len(build(tmp_path, model, train_pictures, tiny)) == len(train_pictures)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_bad_picture_is_named(tmp_path, model, tiny, train_pictures, workers):
+    tiny = replace(tiny, workers=workers)
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"not a picture at all")
     pictures = replace(train_pictures, paths=(broken, *train_pictures.paths[1:]))
-    with pytest.raises(ImageError, match=r"broken\.png"):
+    with pytest.raises(ImageError, match=r"^[^\n]*broken\.png[^\n]*$"):
         build(tmp_path / "cache", model, pictures, tiny)

@@ -97,14 +97,23 @@ def test_up_to_the_limit_all_proxies_push(learner):
     assert all(proxies.grad[4].abs().sum() > 0 for proxies in objective.proxies)
 
 
-def test_the_margin_variant_uses_the_margins_of_the_recipe(tiny):
+def test_the_margin_variant_is_on_the_pairs_of_the_batch(tiny):
     objective = objective_for(replace(tiny, loss="margin"), 5).train()
     maps = [torch.rand(6, c, s, s) for c, s in zip(objective.model.trunk.channels, (12, 6, 2), strict=True)]
     losses = objective(maps, LABELS)
-    n = F.normalize(objective.model.nodes(maps).embeddings[0], dim=1)
-    distances = torch.cdist(n, F.normalize(objective.proxies[0], dim=1)) ** 2
-    expected = AF.margin_loss(distances, LABELS[:, None] == torch.arange(5), beta=2.0, margin=0.2)
-    torch.testing.assert_close(losses["level1"], expected, rtol=1e-4, atol=1e-4)
+    model = objective.model
+    encoding = model.encode_maps(maps)
+    others = ~torch.eye(6, dtype=torch.bool)
+    same = (LABELS[:, None] == LABELS[None])[others].view(6, 5)
+    for name, matrix in (
+        ("level1", torch.cdist(encoding.nodes[0], encoding.nodes[0]) ** 2),
+        ("final", model.distance_matrix(encoding, encoding)),
+    ):
+        expected = AF.margin_loss(matrix[others].view(6, 5), same, beta=2.0, margin=0.2)
+        torch.testing.assert_close(losses[name], expected, rtol=1e-4, atol=1e-4)
+    losses["final"].backward()
+    assert all(p.grad is not None for p in model.betas)
+    assert all(p.grad is None for p in model.projections)
 
 
 def test_every_parameter_has_one_learning_rate(learner):

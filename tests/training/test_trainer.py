@@ -154,6 +154,19 @@ def test_a_single_validation_class_is_refused_at_the_start(tmp_path, tiny, train
         )
 
 
+def test_batches_that_cannot_be_formed_are_refused_at_the_start(tmp_path, tiny, train_pictures, alone):
+    with pytest.raises(TrainingError, match="do not fill one batch of 64"):
+        Trainer(replace(tiny, batch_size=64), train_pictures, None, tmp_path / "m.safetensors", alone)
+
+
+def test_validation_pictures_without_their_like_are_refused_at_the_start(
+    tmp_path, tiny, train_pictures, validation_pictures, alone
+):
+    singles = validation_pictures.subset([0, 4, 8])
+    with pytest.raises(DataError, match="no validation class has two pictures"):
+        Trainer(tiny, train_pictures, singles, tmp_path / "m.safetensors", alone)
+
+
 def test_an_existing_run_is_not_overwritten(tmp_path, tiny, train_pictures, alone):
     out = tmp_path / "m.safetensors"
     run(tiny, train_pictures, None, out, alone)
