@@ -23,6 +23,7 @@ import torch
 from machine import describe_machine
 
 from avsl_core.checkpoint import load_checkpoint
+from avsl_core.config import to_dict
 from avsl_core.data import PictureSet, read_folder, split_classes
 from avsl_core.encoding import encode_pictures
 from avsl_core.evaluation import evaluate_encoding
@@ -47,9 +48,7 @@ def methods(recipe: TrainConfig) -> Mapping[str, TrainConfig | None]:
 
 def main() -> None:
     """Run what is not yet there, then write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=_RAW)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/birds.json"))
     parser.add_argument("--work", type=Path, default=Path("runs/birds"))
@@ -90,9 +89,11 @@ def run(
     """Train one method with one seed and judge it on the test species."""
     folder = work / f"seed{seed}"
     kept = folder / f"{name.replace(',', '').replace(' ', '-')}.json"
+    made_by = to_dict(config or recipe)
     if kept.exists():
         loaded: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-        return loaded
+        if loaded.pop("recipe", None) == made_by:
+            return loaded
     split = split_classes(pictures, FRACTIONS, seed)
     assert split.train is not None and split.val is not None and split.test is not None
     started = time.monotonic()
@@ -112,7 +113,7 @@ def run(
     metrics = judge(model, recipe, split.test)
     values = {key: metrics[key] for key in REPORTED} | extra | {"seconds": round(time.monotonic() - started)}
     kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(values), encoding="utf-8")
+    kept.write_text(json.dumps({"recipe": made_by, **values}), encoding="utf-8")
     return values
 
 

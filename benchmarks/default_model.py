@@ -18,13 +18,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from birds import REPORTED, judge
 from machine import describe_machine
 
 from avsl_core.checkpoint import load_checkpoint, save_checkpoint
 from avsl_core.data import PictureSet, Split, merge, read_folder, split_classes
-from avsl_core.encoding import encode_pictures
-from avsl_core.evaluation import evaluate_encoding
-from avsl_core.models import SimilarityModel, build_model
+from avsl_core.models import build_model
 from avsl_core.training import TrainConfig, Trainer, find_recipe, start_process
 
 FRACTIONS = {
@@ -37,7 +36,6 @@ SOURCES = {
     "grocery": "GroceryStoreDataset, Klasson et al. 2019 (2,943 pictures of 45 kinds), MIT",
     "clothing": "clothing-dataset-small (3,781 pictures of 10 kinds), CC0",
 }
-REPORTED = ("recall@1", "recall@2", "recall@4", "recall@8", "map@r", "r_precision", "queries")
 SEED = 0
 
 _RAW = argparse.RawDescriptionHelpFormatter
@@ -70,8 +68,8 @@ def main() -> None:
         assert split.test is not None
         table[name] = {
             "test_classes": split.test.num_classes,
-            "avsl": judge(checkpoint.model, recipe, split.test),
-            "frozen pooled features": judge(frozen, recipe, split.test),
+            "avsl": rounded(judge(checkpoint.model, recipe, split.test)),
+            "frozen pooled features": rounded(judge(frozen, recipe, split.test)),
         }
         print(name, json.dumps(table[name]), flush=True)
     metrics = {**checkpoint.metrics, "test": {name: row["avsl"] for name, row in table.items()}}
@@ -111,11 +109,9 @@ def capped(pictures: PictureSet, most: int) -> PictureSet:
     return pictures.subset(sorted(kept))
 
 
-def judge(model: SimilarityModel, recipe: TrainConfig, test: PictureSet) -> dict[str, Any]:
-    """Retrieval among the test classes' pictures, in full precision."""
-    encoding = encode_pictures(model, recipe.preprocess, test.paths, workers=2, progress=True)
-    metrics = evaluate_encoding(model, encoding, test.labels).metrics.to_dict()
-    return {key: round(metrics[key] or 0.0, 4) for key in REPORTED}
+def rounded(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The reported metrics to four digits."""
+    return {key: round(metrics[key] or 0.0, 4) for key in (*REPORTED, "queries")}
 
 
 if __name__ == "__main__":

@@ -34,9 +34,7 @@ CLASSES, BATCH = 200, 32
 
 def main() -> None:
     """Measure and write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=_RAW)
     parser.add_argument("--checkpoint", default="default")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/speed.json"))
     parser.add_argument("--steps", type=int, default=8)
