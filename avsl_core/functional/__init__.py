@@ -6,7 +6,7 @@ from avsl_core.functional.distance import (
     pairwise_avsl_distance,
     weighted_squared_distance,
 )
-from avsl_core.functional.ledger import node_contributions, signed_maps, top_down_weights
+from avsl_core.functional.ledger import node_contributions, signed_maps, spread_nodes, top_down_weights
 from avsl_core.functional.linkage import linkage, normalize_linkage
 from avsl_core.functional.losses import margin_loss, proxy_anchor_loss
 from avsl_core.functional.nodes import CertaintyMode, activation_map, certainty, peak_augmented, project
@@ -26,6 +26,7 @@ __all__ = [
     "project",
     "proxy_anchor_loss",
     "signed_maps",
+    "spread_nodes",
     "top_down_weights",
     "weighted_squared_distance",
 ]

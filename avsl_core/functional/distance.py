@@ -132,7 +132,8 @@ def gate(
         >>> gate(torch.zeros(1, 2), torch.zeros(1, 2), torch.ones(2), torch.zeros(2))
         tensor([[0.5000, 0.5000]])
     """
-    return torch.sigmoid(gamma * (alpha * certainties_a * certainties_b + beta))
+    # The product of the certainties first: so the gate, and with it the distance, is symmetric to the bit.
+    return torch.sigmoid(gamma * (alpha * (certainties_a * certainties_b) + beta))
 
 
 def weighted_squared_distance(a: Tensor, b: Tensor, weights: Tensor) -> Tensor:

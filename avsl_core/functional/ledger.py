@@ -13,7 +13,7 @@ from torch import Tensor
 
 from avsl_core.functional.nodes import peak_augmented
 
-__all__ = ["node_contributions", "signed_maps", "top_down_weights"]
+__all__ = ["node_contributions", "signed_maps", "spread_nodes", "top_down_weights"]
 
 
 def top_down_weights(gates: Sequence[Tensor], normalized_linkages: Sequence[Tensor]) -> list[Tensor]:
@@ -79,8 +79,15 @@ def signed_maps(features: Tensor, weight: Tensor, bias: Tensor, coefficients: Te
     Returns:
         ``[B, H, W]``.
     """
-    positions = features.shape[2] * features.shape[3]
-    channels = coefficients @ weight
-    spread = torch.einsum("bc,bchw->bhw", channels, peak_augmented(features))
+    return spread_nodes(peak_augmented(features), weight, bias, coefficients, norm)
+
+
+def spread_nodes(
+    augmented: Tensor, weight: Tensor, bias: Tensor, coefficients: Tensor, norm: Tensor
+) -> Tensor:
+    """As :func:`signed_maps`, from features that :func:`peak_augmented` has already been applied to."""
+    batch, channels, height, width = augmented.shape
+    carried = (coefficients @ weight)[:, None, :]
+    spread = torch.bmm(carried, augmented.reshape(batch, channels, -1)).view(batch, height, width)
     offset = (coefficients @ bias)[:, None, None]
-    return (spread + offset) / (positions * norm[:, None, None])
+    return (spread + offset) / (height * width * norm[:, None, None])

@@ -65,6 +65,8 @@ def normalize_linkage(linkage: Tensor, top_k: int) -> Tensor:
     if top_k < 1:
         raise ValueError(f"top_k must be at least 1, not {top_k}")
     positive = linkage.clamp_min(0.0)
-    weakest_kept = positive.topk(min(top_k, positive.shape[0]), dim=0).values[-1:]
+    # Along rows of the transpose: several times faster than down strided columns.
+    strongest = positive.T.contiguous().topk(min(top_k, positive.shape[0]), dim=1).values
+    weakest_kept = strongest[:, -1][None]
     kept = torch.where(positive >= weakest_kept - _TIE, positive, torch.zeros_like(positive))
     return kept / (kept.sum(dim=0, keepdim=True) + _TIE)

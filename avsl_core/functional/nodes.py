@@ -4,6 +4,7 @@ Source: Zhang et al., *Attributable Visual Similarity Learning*, CVPR 2022, sect
 conventions of the published implementation.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -67,8 +68,11 @@ def activation_map(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         True
     """
     _check(features, weight, bias)
-    # The 1x1 convolution as a matrix product: on GPUs, torch rounds convolutions to 10 bits by default.
-    flat = peak_augmented(features).flatten(2)
+    augmented = peak_augmented(features)
+    if not features.is_cuda:
+        return F.conv2d(augmented, weight[:, :, None, None], bias)
+    # On GPUs torch rounds the operands of convolutions to 10 bits by default, of matrix products it does not.
+    flat = augmented.flatten(2)
     maps: Tensor = torch.baddbmm(bias[None, :, None], weight.expand(len(flat), -1, -1), flat)
     return maps.view(*maps.shape[:2], *features.shape[2:])
 
@@ -122,9 +126,14 @@ def certainty(activation_maps: Tensor, mode: CertaintyMode = "row") -> Tensor:
         # The sample deviation of a single position is undefined; one cell says nothing about spread.
         return activation_maps.new_zeros(activation_maps.shape[:2])
     raised = (activation_maps - lowest).flatten(2)
-    total = raised.sum(dim=2).clamp_min(_EPS)
-    # std(a / sum) = std(a) / sum: one pass less over the largest tensor there is.
-    return raised.std(dim=2) / total
+    total = raised.sum(dim=2, keepdim=True)
+    positions = raised.shape[2]
+    # std(a / sum) = std(a) / sum, and the deviation by way of a norm: several times faster than Tensor.std
+    # on the largest tensor there is.
+    raised -= total / positions  # in place: fresh memory of this size costs more than the arithmetic
+    deviation: Tensor = torch.linalg.vector_norm(raised, dim=2) / math.sqrt(positions - 1)
+    spread: Tensor = deviation / total.squeeze(2).clamp_min(_EPS)
+    return spread
 
 
 def _check(features: Tensor, weight: Tensor, bias: Tensor) -> None:

@@ -59,6 +59,7 @@ class Objective(nn.Module, ABC):
         if isinstance(inputs, Tensor):
             with _autocast(self.config, inputs.device):
                 inputs = self.model.trunk_maps(inputs)
+            _keep_layout_of_gradients(inputs)
         return self._losses(inputs, labels)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -225,6 +226,16 @@ def _proxies(classes: int, width: int, generator: torch.Generator | None) -> Ten
     proxies = torch.empty(classes, width)
     nn.init.kaiming_normal_(proxies, mode="fan_out", generator=generator)
     return proxies
+
+
+def _keep_layout_of_gradients(maps: Sequence[Tensor]) -> None:
+    """Hand gradients back to a channels-last trunk as it likes them.
+
+    Pooling returns them in the plain layout, and every layer below would then reorder or run its slow path.
+    """
+    for level in maps:
+        if level.requires_grad and level.is_contiguous(memory_format=torch.channels_last):
+            level.register_hook(lambda gradient: gradient.contiguous(memory_format=torch.channels_last))
 
 
 def _autocast(config: TrainConfig, device: torch.device) -> Any:
