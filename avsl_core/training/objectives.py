@@ -235,7 +235,11 @@ def _keep_layout_of_gradients(maps: Sequence[Tensor]) -> None:
     """
     for level in maps:
         if level.requires_grad and level.is_contiguous(memory_format=torch.channels_last):
-            level.register_hook(lambda gradient: gradient.contiguous(memory_format=torch.channels_last))
+            level.register_hook(_channels_last)  # type: ignore[no-untyped-call]
+
+
+def _channels_last(gradient: Tensor) -> Tensor:
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def _autocast(config: TrainConfig, device: torch.device) -> Any:
