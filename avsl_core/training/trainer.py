@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,32 +15,26 @@ from torch.nn.parallel import DistributedDataParallel
 from avsl_core.checkpoint import Checkpoint, save_checkpoint
 from avsl_core.config import to_dict
 from avsl_core.data import PictureSet
-from avsl_core.encoding import encode_pictures, load_for, trunk_precision
 from avsl_core.errors import ConfigError, DataError, TrainingError
 from avsl_core.evaluation import Evaluation, evaluate_encoding
-from avsl_core.models import Encoding, SimilarityModel, build_model
+from avsl_core.models import SimilarityModel, build_model
 from avsl_core.training.config import TrainConfig
 from avsl_core.training.distributed import Process
 from avsl_core.training.head_init import begin_on_principal_directions
 from avsl_core.training.log import EpochBar, RunLog
-from avsl_core.training.map_cache import MapCache, build_map_cache
 from avsl_core.training.objectives import OBJECTIVES, Objective
 from avsl_core.training.schedule import rate_factor
 from avsl_core.training.sources import (
     Batch,
-    BatchSource,
-    CacheSource,
-    PictureSource,
     epoch_batches,
     own_parts,
 )
 from avsl_core.training.state import load_state, save_state
+from avsl_core.training.trunk_maps import TrunkMaps
 
 __all__ = ["TrainResult", "Trainer"]
 
 log = logging.getLogger(__name__)
-
-_PASS = 64
 
 
 @dataclass(frozen=True)
@@ -102,7 +96,6 @@ class Trainer:
         self.process = process
         self.out = out
         self.folder = out.with_name(out.name.removesuffix(".safetensors") + ".run")
-        self.cache_root = cache_root or self.folder / "maps"
         self.progress = progress and process.is_first
         self.record = record or {}
         # timm draws random trunks from the global generator; every process must begin with the same one.
@@ -124,8 +117,16 @@ class Trainer:
             weight_decay=config.weight_decay,
         )
         self.scaler = torch.amp.GradScaler("cuda", enabled=config.amp == "fp16")
-        self._maps: dict[str, MapCache] = {}
-        self._first_state: dict[str, Tensor] | None = None
+        self.maps = TrunkMaps(
+            self.model,
+            train,
+            validation,
+            config,
+            process,
+            cache_root or self.folder / "maps",
+            progress=self.progress,
+        )
+        self._first_trunk: dict[str, Tensor] | None = None
 
     @property
     def model(self) -> SimilarityModel:
@@ -145,7 +146,7 @@ class Trainer:
         """
         progress = self._begin(resume)
         if any(map(self.config.uses_cache_at, range(progress["done"], self.config.total_epochs))):
-            self._prepare_caches()
+            self.maps.prepare(self._first_trunk)
         if self.config.head_init == "pca" and not progress["done"]:
             self._begin_on_principal_directions()
         epoch_log = RunLog(self.folder, fresh=not progress["done"]) if self.process.is_first else None
@@ -189,7 +190,7 @@ class Trainer:
             )
         # Before the trunk learns its maps may be cached, and the cache is named after the first trunk.
         trunk = self.model.trunk
-        self._first_state = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
+        self._first_trunk = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
         progress = load_state(self._state_file, self.objective, self.optimizer)
         self.scaler.load_state_dict(progress["scaler"])
         for key in ("config", "classes", "pictures"):
@@ -201,74 +202,11 @@ class Trainer:
                 )
         return progress
 
-    def _prepare_caches(self) -> None:
-        """Build the maps of training views and of plain validation views, with the first trunk."""
-        trunk = self.model.trunk
-        now = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
-        if self._first_state is not None:
-            trunk.load_state_dict(self._first_state)
-        self.model.eval()
-        wanted = {"train": (self.train, True)}
-        if self.validation is not None:
-            wanted["validation"] = (self.validation, False)
-        for name, (pictures, augmented) in wanted.items():
-            self._maps[name] = self._build_on_first(pictures, augmented=augmented)
-        trunk.load_state_dict(now)
-
-    def _build_on_first(self, pictures: PictureSet, *, augmented: bool) -> MapCache:
-        """Let the first process build, and the others wait for it."""
-
-        def build(progress: bool) -> MapCache:
-            return build_map_cache(
-                self.cache_root,
-                self.model,
-                pictures,
-                self.config,
-                augmented=augmented,
-                trunk_pass=self._trunk_pass,
-                progress=progress,
-            )
-
-        if self.process.count == 1:
-            return build(self.progress)
-        if self.process.is_first:
-            build(self.progress)
-        torch.distributed.barrier()
-        return build(False)
-
-    @torch.inference_mode()
-    def _trunk_pass(self, images: Tensor) -> list[Tensor]:
-        layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
-        with trunk_precision(self.config.amp, self.process.device):
-            return self.model.trunk_maps(images.to(self.process.device, memory_format=layout))
-
     def _begin_on_principal_directions(self) -> None:
         """Every process does the same pass: they must begin alike, and cached maps make it cheap."""
         self.objective.eval()
-        batches = self._cached_training_maps() if "train" in self._maps else self._fresh_training_maps()
         generator = torch.Generator().manual_seed(self.config.seed)
-        begin_on_principal_directions(self.objective, batches, generator)
-
-    def _cached_training_maps(self) -> Iterator[tuple[list[Tensor], Tensor]]:
-        labels = torch.tensor(self.train.labels, device=self.process.device)
-        for start in range(0, len(self.train), _PASS):
-            chosen = range(start, min(start + _PASS, len(self.train)))
-            maps = self._maps["train"].read(chosen, [0] * len(chosen))
-            yield [m.to(self.process.device) for m in maps], labels[start : start + _PASS]
-
-    def _fresh_training_maps(self) -> Iterator[tuple[list[Tensor], Tensor]]:
-        labels = torch.tensor(self.train.labels, device=self.process.device)
-        for start in range(0, len(self.train), _PASS):
-            images = [
-                self.config.preprocess(load_for(self.config.preprocess, path))
-                for path in self.train.paths[start : start + _PASS]
-            ]
-            yield self._trunk_pass(torch.stack(images)), labels[start : start + _PASS]
-
-    def _source(self, epoch: int) -> BatchSource:
-        if self.config.uses_cache_at(epoch):
-            return CacheSource(self._maps["train"], self.train.labels, self.config, self.process)
-        return PictureSource(self.train, self.config, self.process)
+        begin_on_principal_directions(self.objective, self.maps.training_maps(), generator)
 
     def _run_epoch(self, epoch: int) -> dict[str, float]:
         """Train one epoch; returns the mean of each loss and the pictures per second."""
@@ -285,7 +223,7 @@ class Trainer:
         with EpochBar(label, steps, shown=self.progress) as bar:
             parts: list[Batch] = []
             step = 0
-            for batch in self._source(epoch).batches(epoch):
+            for batch in self.maps.source(epoch).batches(epoch):
                 parts.append(batch)
                 if len(parts) < config.accumulation:
                     continue
@@ -345,26 +283,8 @@ class Trainer:
             return None
         self.objective.eval()
         return evaluate_encoding(
-            self.model, self._encode_validation(epoch), self.validation.labels, seed=self.config.seed
+            self.model, self.maps.encode_validation(epoch), self.validation.labels, seed=self.config.seed
         )
-
-    @torch.inference_mode()
-    def _encode_validation(self, epoch: int) -> Encoding:
-        assert self.validation is not None
-        if not self.config.uses_cache_at(epoch):
-            return encode_pictures(
-                self.model,
-                self.config.preprocess,
-                self.validation.paths,
-                workers=self.config.workers,
-                precision=self.config.amp,
-            )
-        cache, parts = self._maps["validation"], []
-        for start in range(0, len(cache), _PASS):
-            chosen = range(start, min(start + _PASS, len(cache)))
-            maps = [m.to(self.process.device) for m in cache.read(chosen, [0] * len(chosen))]
-            parts.append(self.model.encode_maps(maps, keep_maps=False))
-        return type(parts[0]).concatenate(parts)
 
     def _finish_epoch(
         self, epoch: int, values: dict[str, float], evaluation: Evaluation | None, progress: dict[str, Any]

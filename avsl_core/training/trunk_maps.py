@@ -1,0 +1,135 @@
+"""A run's access to the maps of its trunk: cached while the trunk rests, fresh from pictures otherwise."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from avsl_core.data import PictureSet
+from avsl_core.encoding import encode_pictures, load_for, trunk_precision
+from avsl_core.models import Encoding, SimilarityModel
+from avsl_core.training.config import TrainConfig
+from avsl_core.training.distributed import Process
+from avsl_core.training.map_cache import MapCache, build_map_cache
+from avsl_core.training.sources import BatchSource, CacheSource, PictureSource
+
+__all__ = ["TrunkMaps"]
+
+_PASS = 64
+
+
+class TrunkMaps:
+    """Maps of one run's training and validation pictures.
+
+    Args:
+        model: Its trunk makes the maps.
+        train: Training pictures.
+        validation: Validation pictures, or None.
+        config: The recipe.
+        process: This process among its peers.
+        cache_root: Folder for caches.
+        progress: Whether to show bars.
+    """
+
+    def __init__(
+        self,
+        model: SimilarityModel,
+        train: PictureSet,
+        validation: PictureSet | None,
+        config: TrainConfig,
+        process: Process,
+        cache_root: Path,
+        *,
+        progress: bool,
+    ) -> None:
+        self.model, self.train, self.validation = model, train, validation
+        self.config, self.process = config, process
+        self.cache_root, self.progress = cache_root, progress
+        self._caches: dict[str, MapCache] = {}
+
+    def prepare(self, first_trunk: Mapping[str, Tensor] | None) -> None:
+        """Build the maps of training views and of plain validation views.
+
+        Args:
+            first_trunk: The trunk's weights at the start of the run, if they have changed since: the maps,
+                and the cache's name, are those of the trunk before it learns.
+        """
+        trunk = self.model.trunk
+        now = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
+        if first_trunk is not None:
+            trunk.load_state_dict(dict(first_trunk))
+        self.model.eval()
+        self._caches["train"] = self._build_on_first(self.train, augmented=True)
+        if self.validation is not None:
+            self._caches["validation"] = self._build_on_first(self.validation, augmented=False)
+        trunk.load_state_dict(now)
+
+    def source(self, epoch: int) -> BatchSource:
+        """The batches of an epoch."""
+        if self.config.uses_cache_at(epoch):
+            return CacheSource(self._caches["train"], self.train.labels, self.config, self.process)
+        return PictureSource(self.train, self.config, self.process)
+
+    def training_maps(self) -> Iterator[tuple[list[Tensor], Tensor]]:
+        """One view of every training picture in order: maps per level, and labels ``[B]``."""
+        labels = torch.tensor(self.train.labels, device=self.process.device)
+        cache = self._caches.get("train")
+        for start in range(0, len(self.train), _PASS):
+            stop = min(start + _PASS, len(self.train))
+            maps = self._fresh(start, stop) if cache is None else self._read(cache, start, stop)
+            yield maps, labels[start:stop]
+
+    @torch.inference_mode()
+    def encode_validation(self, epoch: int) -> Encoding:
+        """Encode the validation pictures with the model as it stands in an epoch."""
+        assert self.validation is not None
+        if not self.config.uses_cache_at(epoch):
+            return encode_pictures(
+                self.model,
+                self.config.preprocess,
+                self.validation.paths,
+                workers=self.config.workers,
+                precision=self.config.amp,
+            )
+        cache, parts = self._caches["validation"], []
+        for start in range(0, len(cache), _PASS):
+            maps = self._read(cache, start, min(start + _PASS, len(cache)))
+            parts.append(self.model.encode_maps(maps, keep_maps=False))
+        return type(parts[0]).concatenate(parts)
+
+    def _read(self, cache: MapCache, start: int, stop: int) -> list[Tensor]:
+        maps = cache.read(range(start, stop), [0] * (stop - start))
+        return [m.to(self.process.device) for m in maps]
+
+    def _fresh(self, start: int, stop: int) -> list[Tensor]:
+        preprocess = self.config.preprocess
+        images = [preprocess(load_for(preprocess, path)) for path in self.train.paths[start:stop]]
+        return self._trunk_pass(torch.stack(images))
+
+    def _build_on_first(self, pictures: PictureSet, *, augmented: bool) -> MapCache:
+        """Let the first process build, and the others wait for it."""
+
+        def build(progress: bool) -> MapCache:
+            return build_map_cache(
+                self.cache_root,
+                self.model,
+                pictures,
+                self.config,
+                augmented=augmented,
+                trunk_pass=self._trunk_pass,
+                progress=progress,
+            )
+
+        if self.process.count == 1:
+            return build(self.progress)
+        if self.process.is_first:
+            build(self.progress)
+        torch.distributed.barrier()
+        return build(False)
+
+    @torch.inference_mode()
+    def _trunk_pass(self, images: Tensor) -> list[Tensor]:
+        layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
+        with trunk_precision(self.config.amp, self.process.device):
+            return self.model.trunk_maps(images.to(self.process.device, memory_format=layout))
