@@ -26,7 +26,6 @@ CHANGES: dict[str, list[str]] = {
     "random heads (kaiming)": ["head_init=kaiming"],
     "gates learn at 0.05": ["lr_gates=0.05"],
     "published margins 1.8 and 2.2": ["positive_margin=1.8", "negative_margin=2.2"],
-    "certainty from the global minimum": ["certainty=global"],
 }
 
 
