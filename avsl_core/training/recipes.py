@@ -53,8 +53,8 @@ _SOP = replace(
 # Two CPU cores, minutes: heads on cached maps of the packaged Lite0 trunk. What differs from the published
 # recipes, and what it is worth on one seed (benchmarks/results/birds_ablation.json): heads that begin on
 # principal directions (2.7 points of R@1 over random ones), narrower margins for distances that begin near 1
-# rather than near 2 (0.8 points of MAP@R). The gates' rate hardly matters between 0.01 and 0.05; the lower one
-# leaves more to the lower levels.
+# rather than near 2 (0.8 points of MAP@R). The gates' rate hardly matters between 0.01 and 0.05; the lower
+# one leaves more to the lower levels.
 _CPU = TrainConfig(
     backbone="tf_efficientnet_lite0",
     levels=(3, 4, "head"),
