@@ -14,6 +14,7 @@ from avsl_core.errors import ConfigError, EncodingError
 from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
 from avsl_core.models.explanation import Component, Explanation, LevelDetails
+from avsl_core.models.heads import kaiming_fan_out
 
 __all__ = ["AvslConfig", "AvslEncoding", "AvslModel", "Nodes"]
 
@@ -107,7 +108,7 @@ class AvslModel(SimilarityModel):
         if levels < 2:
             raise ConfigError("AVSL needs at least two levels to link")
         shape = [(config.nodes, channels) for channels in self.trunk.channels]
-        self.projections = nn.ParameterList([_kaiming_fan_out(s, generator) for s in shape])
+        self.projections = nn.ParameterList([kaiming_fan_out(s, generator) for s in shape])
         self.biases = nn.ParameterList([torch.zeros(config.nodes) for _ in shape])
         # The lowest level has nothing below it to mix with, hence no gate.
         self.alphas = nn.ParameterList([torch.ones(config.nodes) for _ in range(levels - 1)])
@@ -133,11 +134,6 @@ class AvslModel(SimilarityModel):
     def normalized_linkages(self) -> list[Tensor]:
         """W, ``[R, R]`` per pair of adjacent levels."""
         return [self.get_buffer(f"W_{level}") for level in range(self.levels - 1)]
-
-    def trunk_maps(self, images: Tensor) -> list[Tensor]:
-        """Run the trunk: one ``[B, C, H, W]`` per level."""
-        maps: list[Tensor] = self.trunk(images)
-        return maps
 
     def nodes(self, maps: Sequence[Tensor]) -> Nodes:
         """Apply the heads, with gradient through the embeddings only."""
@@ -305,13 +301,6 @@ class AvslModel(SimilarityModel):
 def _together(one: Tensor, other: Tensor) -> list[Tensor]:
     """Two pictures' maps as one batch where they are of one size, which halves the work's overhead."""
     return [torch.cat([one, other])] if one.shape == other.shape else [one, other]
-
-
-def _kaiming_fan_out(shape: tuple[int, int], generator: torch.Generator | None) -> Tensor:
-    # As a 1x1 convolution [R, C, 1, 1]: fan_out is R.
-    weight = torch.empty(shape[0], shape[1], 1, 1)
-    nn.init.kaiming_normal_(weight, mode="fan_out", generator=generator)
-    return weight[:, :, 0, 0]
 
 
 def _refresh_after_load(module: nn.Module, incompatible: Any) -> None:

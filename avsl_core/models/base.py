@@ -107,9 +107,10 @@ class SimilarityModel(nn.Module, ABC):
     method: ClassVar[str]
     trunk: Backbone
 
-    @abstractmethod
     def trunk_maps(self, images: Tensor) -> list[Tensor]:
-        """Run the trunk: ``[B, 3, S, S]`` normalised to one map per level."""
+        """Run the trunk: ``[B, 3, S, S]`` normalised to one ``[B, C, H, W]`` per level."""
+        maps: list[Tensor] = self.trunk(images)
+        return maps
 
     @abstractmethod
     def encode_maps(

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from avsl_core import functional as AF
 from avsl_core.errors import ConfigError, EncodingError
-from avsl_core.models.avsl import _kaiming_fan_out
 from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
 from avsl_core.models.explanation import Component, Explanation
+from avsl_core.models.heads import kaiming_fan_out
 
 __all__ = ["EmbeddingConfig", "EmbeddingEncoding", "EmbeddingModel"]
 
@@ -70,18 +70,13 @@ class EmbeddingModel(SimilarityModel):
         self.config = config
         self.trunk = Backbone(config.backbone, weights)
         shape = [(config.nodes, channels) for channels in self.trunk.channels] if config.nodes else []
-        self.projections = nn.ParameterList([_kaiming_fan_out(s, generator) for s in shape])
+        self.projections = nn.ParameterList([kaiming_fan_out(s, generator) for s in shape])
         self.biases = nn.ParameterList([torch.zeros(config.nodes) for _ in shape])
 
     @property
     def levels(self) -> int:
         """Number of levels."""
         return len(self.trunk.channels)
-
-    def trunk_maps(self, images: Tensor) -> list[Tensor]:
-        """Run the trunk: one ``[B, C, H, W]`` per level."""
-        maps: list[Tensor] = self.trunk(images)
-        return maps
 
     def embeddings(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Pool and project, ``[B, D]`` per level, not normalised, with gradient."""

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from avsl_core import functional as AF
+from avsl_core.encoding import trunk_precision
 from avsl_core.models.avsl import AvslModel
 from avsl_core.models.base import SimilarityModel
 from avsl_core.models.embedding import EmbeddingModel
@@ -18,8 +18,6 @@ from avsl_core.training.config import TrainConfig
 from avsl_core.training.distributed import gather_rows, mean_over_processes
 
 __all__ = ["OBJECTIVES", "AvslObjective", "EmbeddingObjective", "Objective"]
-
-_AMP_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Objective(nn.Module, ABC):
@@ -57,7 +55,7 @@ class Objective(nn.Module, ABC):
             Scalars by name; ``"total"`` is the one to minimise.
         """
         if isinstance(inputs, Tensor):
-            with _autocast(self.config, inputs.device):
+            with trunk_precision(self.config.amp, inputs.device):
                 inputs = self.model.trunk_maps(inputs)
             _keep_layout_of_gradients(inputs)
         return self._losses(inputs, labels)
@@ -240,9 +238,3 @@ def _keep_layout_of_gradients(maps: Sequence[Tensor]) -> None:
 
 def _channels_last(gradient: Tensor) -> Tensor:
     return gradient.contiguous(memory_format=torch.channels_last)
-
-
-def _autocast(config: TrainConfig, device: torch.device) -> Any:
-    if config.amp == "none":
-        return nullcontext()
-    return torch.autocast(device.type, _AMP_TYPES[config.amp])
