@@ -15,6 +15,7 @@ from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
 from avsl_core.models.explanation import Component, Explanation, LevelDetails
 from avsl_core.models.heads import kaiming_fan_out
+from avsl_core.models.split import split_levels
 
 __all__ = ["AvslConfig", "AvslEncoding", "AvslModel", "Nodes"]
 
@@ -211,13 +212,20 @@ class AvslModel(SimilarityModel):
         return out
 
     @torch.no_grad()
-    def explain(self, a: Encoding, b: Encoding) -> Explanation:
+    def explain(self, a: Encoding, b: Encoding, *, split: AF.Split = "matched") -> Explanation:
         """Account for one pair exactly: a value and two signed maps per level, plus P, w and node parts.
 
         Computed in float64, so that the maps add up to the total far below float32 rounding.
 
+        Args:
+            a: First picture.
+            b: Second picture.
+            split: What a cell is held against, see :func:`avsl_core.models.split.split_levels`; any choice
+                adds up.
+
         Raises:
             EncodingError: If an encoding is not one picture of this method with its maps.
+            ConfigError: If there is no such split.
         """
         check_pair(a, b, AvslEncoding)
         x, y = self._own(a), self._own(b)
@@ -241,12 +249,12 @@ class AvslModel(SimilarityModel):
         # Values and maps share these weights, so they need no further digits than the distance has.
         gates = self._gates(x.certainties, y.certainties)
         weights = [w.double() for w in AF.top_down_weights(gates, self.normalized_linkages)]
-        components, details = [], {}
+        contributions: list[Tensor] = []
+        signed: list[tuple[Tensor, Tensor]] = []
         for level in range(self.levels):
-            name = f"level{level + 1}"
             difference = nodes[level][:1] - nodes[level][1:]
             pull = weights[level] * difference
-            contribution = (pull * difference)[0]
+            contributions.append((pull * difference)[0])
             coefficients = torch.cat([pull, -pull])
             sizes = [len(m) for m in maps[level]]
             parts = zip(
@@ -255,9 +263,14 @@ class AvslModel(SimilarityModel):
             map_a, map_b = (
                 one for part in parts for one in AF.spread_nodes(part[0], *heads[level], *part[1:])
             )
-            components.append(Component(name, float(contribution.sum()), map_a, map_b))
+            signed.append((map_a, map_b))
+        features = [(one[0], other[0]) for one, other in zip(x.maps, y.maps, strict=True)]
+        components, details = [], {}
+        for level, (map_a, map_b) in enumerate(split_levels(signed, features, split)):
+            name = f"level{level + 1}"
+            components.append(Component(name, float(contributions[level].sum()), map_a, map_b))
             P = gates[level - 1][0] if level else torch.ones_like(weights[0][0])
-            details[name] = LevelDetails(P, weights[level][0], contribution)
+            details[name] = LevelDetails(P, weights[level][0], contributions[level])
         total = float(sum(component.value for component in components))
         return Explanation(self.method, total, tuple(components), levels=MappingProxyType(details))
 

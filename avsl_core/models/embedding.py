@@ -18,6 +18,7 @@ from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
 from avsl_core.models.explanation import Component, Explanation
 from avsl_core.models.heads import kaiming_fan_out
+from avsl_core.models.split import split_levels
 
 __all__ = ["EmbeddingConfig", "EmbeddingEncoding", "EmbeddingModel"]
 
@@ -116,8 +117,8 @@ class EmbeddingModel(SimilarityModel):
         return AF.weighted_squared_distance(x, y, torch.ones_like(x))
 
     @torch.no_grad()
-    def explain(self, a: Encoding, b: Encoding) -> Explanation:
-        """Account for one pair exactly: a value and two signed maps per level."""
+    def explain(self, a: Encoding, b: Encoding, *, split: AF.Split = "matched") -> Explanation:
+        """Account for one pair exactly: a value and two signed maps per level, split as in AVSL."""
         check_pair(a, b, EmbeddingEncoding)
         x, y = self._own(a), self._own(b)
         if x.maps is None or y.maps is None:
@@ -125,13 +126,21 @@ class EmbeddingModel(SimilarityModel):
         # In float64 from the maps, see AvslModel.explain.
         maps_x, maps_y = ([m.double() for m in side] for side in (x.maps, y.maps))
         e_x, e_y = self.embeddings(maps_x), self.embeddings(maps_y)
-        components = []
+        values: list[float] = []
+        signed: list[tuple[Tensor, Tensor]] = []
         for level in range(self.levels):
             difference = (F.normalize(e_x[level], dim=1) - F.normalize(e_y[level], dim=1)) / self.levels
-            value = float(difference.square().sum()) * self.levels
+            values.append(float(difference.square().sum()) * self.levels)
             map_a = self._map(maps_x[level], level, difference, e_x[level])
             map_b = self._map(maps_y[level], level, -difference, e_y[level])
-            components.append(Component(f"level{level + 1}", value, map_a, map_b))
+            signed.append((map_a, map_b))
+        features = [(one[0], other[0]) for one, other in zip(x.maps, y.maps, strict=True)]
+        components = [
+            Component(f"level{level + 1}", value, *maps)
+            for level, (value, maps) in enumerate(
+                zip(values, split_levels(signed, features, split), strict=True)
+            )
+        ]
         total = float(sum(component.value for component in components))
         return Explanation(self.method, total, tuple(components))
 

@@ -1,0 +1,77 @@
+"""How a level's difference is spread over the cells of both pictures, for every method with pooled levels."""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from avsl_core import functional as AF
+from avsl_core.errors import ConfigError
+
+__all__ = ["split_levels"]
+
+_MATCHING_CELLS = 400  # a finer grid is not matched by itself: a plan has the square of it
+
+
+def split_levels(
+    maps: Sequence[tuple[Tensor, Tensor]], features: Sequence[tuple[Tensor, Tensor]], split: AF.Split
+) -> list[tuple[Tensor, Tensor]]:
+    """Choose what the cells of signed maps are held against; no sum over both pictures changes.
+
+    The pictures are matched once, by the cosine of their features on the finest level of moderate size; the
+    other levels follow that match.
+
+    Args:
+        maps: Signed maps ``[H, W]`` of both pictures per level, against a reference of zero.
+        features: The trunk's maps of the two pictures, ``[C, H, W]`` per level.
+        split: ``"matched"`` holds a cell against its match in the other picture, ``"zero"`` against nothing,
+            ``"centred"`` against the mean of both pictures.
+
+    Returns:
+        Two maps per level.
+
+    Raises:
+        ConfigError: If there is no such split.
+    """
+    if split == "zero":
+        return list(maps)
+    if split == "centred":
+        return [AF.centred_split(a, b) for a, b in maps]
+    if split != "matched":
+        raise ConfigError(f'split must be "matched", "zero" or "centred", not {split!r}')
+    anchor = features[_matching_level(features)]
+    plan = _plan(*anchor)
+    matched = []
+    for pair, level in zip(maps, features, strict=True):
+        own = (
+            AF.resize_plan(plan, _grid(anchor[0]), _grid(level[0]))
+            if _follows(level, anchor)
+            else _plan(*level)
+        )
+        matched.append(AF.matched_split(*pair, own))
+    return matched
+
+
+def _plan(a: Tensor, b: Tensor) -> Tensor:
+    x, y = F.normalize(a.flatten(1).float(), dim=0), F.normalize(b.flatten(1).float(), dim=0)
+    return AF.transport_plan(x.T @ y)
+
+
+def _matching_level(features: Sequence[tuple[Tensor, Tensor]]) -> int:
+    """The finest level that is cheap to match; the coarsest if none is."""
+    cells = [max(x[0].numel(), y[0].numel()) for x, y in features]
+    moderate = [level for level, count in enumerate(cells) if count <= _MATCHING_CELLS]
+    return max(moderate, key=lambda level: cells[level]) if moderate else cells.index(min(cells))
+
+
+def _follows(level: tuple[Tensor, Tensor], anchor: tuple[Tensor, Tensor]) -> bool:
+    """Whether a level can take over the match of another: pictures of one size, grids that divide."""
+    if level is anchor:
+        return True
+    if _grid(level[0]) != _grid(level[1]) or _grid(anchor[0]) != _grid(anchor[1]):
+        return False
+    return all(max(n, m) % min(n, m) == 0 for n, m in zip(_grid(level[0]), _grid(anchor[0]), strict=True))
+
+
+def _grid(features: Tensor) -> tuple[int, int]:
+    return int(features.shape[-2]), int(features.shape[-1])
