@@ -71,4 +71,7 @@ def _refuse(text: str) -> int:
 
 
 if __name__ == "__main__":
+    from avsl_core.memory import keep_freed_memory
+
+    keep_freed_memory()
     sys.exit(main())

@@ -1,0 +1,28 @@
+"""Keeps the C library from giving memory back between two passes of a network."""
+
+import ctypes
+import platform
+
+__all__ = ["keep_freed_memory"]
+
+# From glibc's malloc.h.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_LARGEST = 2**31 - 1
+
+
+def keep_freed_memory() -> bool:
+    """Let the process keep the memory that it frees, for the next pass of the network.
+
+    By default glibc maps every large tensor afresh and returns it to the system after use, so that each layer
+    pays for clearing its pages again: on virtual machines half of the time of a pass
+    (``benchmarks/allocator.py``). The price is that the process stays as large as it ever was. For programs,
+    to be called at their start; the library itself never calls it.
+
+    Returns:
+        Whether the C library is glibc and took the settings.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _LARGEST), (_TOP_PAD, 256 * 2**20))
+    return all(mallopt(option, value) == 1 for option, value in settings)
