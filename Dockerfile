@@ -1,5 +1,8 @@
 FROM python:3.11-slim
 
+# skia-python, which draws the aviary, links to these even where it draws without a screen.
+RUN apt-get update && apt-get install -y --no-install-recommends libegl1 libgl1 && rm -rf /var/lib/apt/lists/*
+
 RUN useradd --create-home --uid 1000 avsl
 WORKDIR /home/avsl/app
 

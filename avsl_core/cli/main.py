@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import torch
 
-from avsl_core.cli import compare, evaluate, info, train
+from avsl_core.cli import aviary, compare, evaluate, info, train
 from avsl_core.errors import AvslError
 
 __all__ = ["build_parser", "main"]
@@ -32,6 +32,7 @@ first steps:
                                                         pictures/<class>/<picture>.jpg
   %(prog)s evaluate my.safetensors pictures/            R@1, R@2, ... of its neighbours
   %(prog)s info my.safetensors                          what it is and how it was made
+  %(prog)s aviary birds/ --count 2000 --seed 1          made birds to train and judge on
 
 `%(prog)s COMMAND --help` explains a command."""
 
@@ -61,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (train, evaluate, compare, info):
+    for module in (train, evaluate, compare, info, aviary):
         module.add_command(commands)
     return parser
 

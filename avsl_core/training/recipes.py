@@ -9,7 +9,7 @@ from avsl_core.errors import ConfigError
 from avsl_core.images import Augmentation, Preprocess
 from avsl_core.training.config import TrainConfig
 
-__all__ = ["RECIPES", "find_recipe"]
+__all__ = ["RECIPES", "find_recipe", "override"]
 
 _IMAGENET = Preprocess(size=224, resize=256, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
@@ -119,7 +119,19 @@ def find_recipe(name: str, overrides: Sequence[str] = ()) -> TrainConfig:
     """
     if name not in RECIPES:
         raise ConfigError(f"unknown recipe {name!r}; known: {', '.join(RECIPES)}")
-    recipe = RECIPES[name]
+    return override(RECIPES[name], overrides)
+
+
+def override(recipe: TrainConfig, overrides: Sequence[str]) -> TrainConfig:
+    """Change some options of a recipe.
+
+    Args:
+        recipe: Stays as it is.
+        overrides: As of :func:`find_recipe`.
+
+    Raises:
+        ConfigError: If an option is unknown, or a value does not fit.
+    """
     changes: dict[str, object] = {}
     for text in overrides:
         group, dot, rest = text.partition(".")
