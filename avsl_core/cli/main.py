@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import torch
 
-from avsl_core.cli import aviary, compare, evaluate, info, train
+from avsl_core.cli import aviary, compare, evaluate, faithfulness, info, train
 from avsl_core.errors import AvslError
 
 __all__ = ["build_parser", "main"]
@@ -62,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (train, evaluate, compare, info, aviary):
+    for module in (train, evaluate, compare, info, aviary, faithfulness):
         module.add_command(commands)
     return parser
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-__all__ = ["APART", "TOGETHER", "color_of", "draw_signed", "draw_spotlight", "shared_scale"]
+__all__ = ["APART", "TOGETHER", "color_of", "density", "draw_signed", "draw_spotlight", "shared_scale"]
 
 TOGETHER = (27, 94, 170)
 """Colour of cells that pull the pictures together, RGB."""
@@ -41,12 +41,25 @@ def draw_signed(crop: Picture, maps: Sequence[Tensor], scale: float, *, side: in
         uint8 RGB ``[side, side, 3]``.
     """
     side = side or crop.shape[0]
-    density = np.zeros((side, side), np.float32)
+    drawn = np.zeros((side, side), np.float32)
     for values in maps:
-        density += _upsample(_density(values), side)
-    unit = np.clip(density / scale, -1.0, 1.0) if scale > 0 else np.zeros_like(density)
+        drawn += density(values, side)
+    unit = np.clip(drawn / scale, -1.0, 1.0) if scale > 0 else np.zeros_like(drawn)
     index = np.rint((unit + 1.0) * (_STEPS // 2)).astype(np.uint8)
     return _blend(_paled(crop, side), _COLORS[index], _OPACITY[index])
+
+
+def density(values: Tensor, side: int) -> NDArray[np.float32]:
+    """A map as it is drawn: value per area, so that grids of different size compare, enlarged smoothly.
+
+    Args:
+        values: ``[H, W]``.
+        side: Side of the result in pixels.
+
+    Returns:
+        float32 ``[side, side]``; its mean is about the sum of the values.
+    """
+    return _upsample(_density(values), side)
 
 
 def draw_spotlight(crop: Picture, values: Tensor, *, side: int | None = None) -> Picture:
@@ -106,6 +119,8 @@ def _density(values: Tensor) -> NDArray[np.float32]:
 
 
 def _upsample(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    if values.shape == (side, side):
+        return values
     return np.asarray(Image.fromarray(values).resize((side, side), Image.Resampling.BICUBIC))
 
 
