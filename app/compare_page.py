@@ -8,6 +8,7 @@ import gradio as gr
 from app.examples import ExamplePair
 from app.expert import expert_html, level_choices, node_choices
 from app.results import lesson_html, maps_html, message_html, verdict_html, waiting_html
+from app.saving import save_script
 from app.uploads import picture_file
 from app.workbench import Workbench
 from avsl_core.compare import Comparison
@@ -18,19 +19,7 @@ __all__ = ["ComparePage"]
 log = logging.getLogger(__name__)
 
 _WAITING = "The comparison appears here as soon as both pictures are there."
-# The results carry their pictures inside, so that the page itself is the file to take away.
-_SAVE = """() => {
-  const part = id => document.getElementById(id)?.innerHTML ?? "";
-  const styles = [...document.querySelectorAll("style")].map(style => style.textContent).join("\\n");
-  const page = `<!doctype html><meta charset="utf-8"><title>Two pictures compared</title><style>${styles}
-    body { max-width: 1080px; margin: 2rem auto; padding: 0 1rem; font-family: system-ui, sans-serif }</style>
-    <body class="${document.body.className}">${part("verdict")}${part("maps")}${part("details")}`;
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([page], { type: "text/html" }));
-  link.download = "comparison.html";
-  link.click();
-  URL.revokeObjectURL(link.href);
-}"""
+_SAVE = save_script("Two pictures compared", "comparison.html", ("verdict", "maps", "details"))
 _INTRO = (
     '<header class="avsl-head"><h1>How alike are two pictures, and why?</h1><p>Give two pictures. '
     "You get a verdict, one number for how far apart they look, and exactly where "

@@ -1,3 +1,11 @@
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,6 +17,16 @@ from avsl_core.checkpoint import Checkpoint, save_checkpoint
 from avsl_core.images import Preprocess
 from avsl_core.metrics import PairDistribution
 
+ROOT = Path(__file__).resolve().parents[2]
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 PAIRS = PairDistribution((0.05, 0.3, 0.6), (0.4, 0.8, 1.6), same_count=40, different_count=400)
 
 
@@ -62,3 +80,69 @@ def page(bench, files):
 def payload(files):
     """What Gradio hands over for an upload."""
     return lambda name: {"path": str(files[name]), "orig_name": name, "meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.fixture(scope="session")
+def address(checkpoint_file):
+    """Where the app is served, with a tiny model."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "app", "--checkpoint", str(checkpoint_file), "--port", str(port)]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(url, server)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert program, (
+        "this test needs Chromium: install it (for instance apt-get install chromium) and run again"
+    )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Open a page of the app; afterwards nothing may have gone wrong unseen or left this machine."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    troubles = []
+    page.on("console", lambda m: troubles.append(f"console: {m.text}") if m.type == "error" else None)
+    page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
+    page.on(
+        "request", lambda request: troubles.append(f"left: {request.url}") if leaves(request.url) else None
+    )
+
+    def go(path=""):
+        page.goto(f"{address}/{path}")
+        return page
+
+    yield go
+    page.close()
+    assert troubles == []
+
+
+def leaves(url):
+    return not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+
+
+def wait_for(url, server):
+    for _ in range(240):
+        assert server.poll() is None, f"the app ended: {server.stderr.read().decode()[-2000:]}"
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.25)
+    pytest.fail("the app did not answer within a minute")

@@ -1,74 +1,20 @@
 """The page in a real browser: what a visitor sees, clicks and reads."""
 
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "artifacts"
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="module")
-def address(checkpoint_file):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "app", "--checkpoint", str(checkpoint_file), "--port", str(port)]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(url, server)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert program, (
-        "this test needs Chromium: install it (for instance apt-get install chromium) and run again"
-    )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=QUIET)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
-def page(browser, address):
-    """The page, opened; afterwards nothing may have gone wrong unseen or left this machine."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    troubles = []
-    page.on("console", lambda m: troubles.append(f"console: {m.text}") if m.type == "error" else None)
-    page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
-    page.on(
-        "request", lambda request: troubles.append(f"left: {request.url}") if leaves(request.url) else None
-    )
-    page.goto(address)
-    yield page
-    page.close()
-    assert troubles == []
+def page(visit):
+    return visit()
 
 
 def test_the_first_pair_is_compared_when_the_page_opens(page):
@@ -189,18 +135,3 @@ def wait_for_change(page, before):
 def shoot(page, name):
     SHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SHOTS / f"compare-{name}.png", full_page=True)
-
-
-def leaves(url):
-    return not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
-
-
-def wait_for(url, server):
-    for _ in range(240):
-        assert server.poll() is None, f"the app ended: {server.stderr.read().decode()[-2000:]}"
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.25)
-    pytest.fail("the app did not answer within a minute")
