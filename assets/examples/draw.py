@@ -5,7 +5,6 @@ scaled down.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,40 +19,10 @@ Color = tuple[int, int, int]
 Mask = Image.Image
 
 
-@dataclass(frozen=True)
-class Plumage:
-    """Colours of a bird, and the depth and length of its beak."""
-
-    back: Color
-    breast: Color
-    belly: Color
-    wing: Color
-    bars: Color
-    cap: Color
-    beak: Color = (70, 62, 58)
-    depth: float = 7
-    length: float = 30
-
-
-ROBIN = Plumage(
-    (118, 104, 88), (214, 104, 48), (232, 226, 214), (100, 88, 76), (150, 136, 118), (112, 98, 82)
-)
-BLUEBIRD = Plumage(
-    (62, 104, 168), (196, 214, 232), (240, 242, 244), (46, 78, 138), (150, 180, 218), (48, 86, 156)
-)
-FINCH = Plumage((142, 126, 84), (226, 190, 74), (240, 228, 176), (92, 84, 64), (226, 216, 184), (72, 66, 58))
-
-
 def main() -> None:
     """Draw all pictures beside this script."""
     folder = Path(__file__).resolve().parent
     scenes = {
-        "robin-left": bird(ROBIN, (196, 208, 190), (150, 170, 148), seed=1),
-        "robin-right": bird(ROBIN, (222, 214, 198), (178, 176, 156), seed=2, mirror=True, tilt=14, zoom=0.93),
-        "bluebird": bird(BLUEBIRD, (196, 208, 190), (150, 170, 148), seed=1),
-        "finch-slim": bird(replace(FINCH, length=38, depth=5), (204, 214, 222), (164, 182, 192), seed=3),
-        "finch-stout": bird(replace(FINCH, length=31, depth=17, beak=(112, 98, 84)), (204, 214, 222),
-                            (164, 182, 192), seed=3),
         "apple-red": apple((186, 38, 40), (226, 152, 84), tilt=0),
         "apple-green": apple((126, 164, 56), (206, 202, 98), tilt=-13),
         "orange": orange(),
@@ -62,120 +31,6 @@ def main() -> None:
     }  # fmt: skip
     for name, picture in scenes.items():
         picture.save(folder / f"{name}.webp", quality=88, method=6)
-
-
-def bird(
-    look: Plumage,
-    light: Color,
-    dark: Color,
-    *,
-    seed: int,
-    mirror: bool = False,
-    tilt: float = 0,
-    zoom: float = 1,
-) -> Image.Image:
-    """A songbird on a branch, looking left."""
-    scene = backdrop(light, dark, seed)
-    branch(scene)
-    figure = Image.new("RGBA", (FULL, FULL))
-    # The tail lies behind the body.
-    tail = curve([(292, 262), (330, 292), (388, 352), (402, 378), (378, 376), (318, 322), (276, 286)])
-    paint(figure, tail, look.wing, depth=10)
-    for shift in (0, 9, 18):
-        streak(
-            figure,
-            [(292 - shift / 3, 272 + shift / 2), (340 - shift / 2, 318 + shift / 2), (386 - shift, 370)],
-            look.bars,
-            1.4,
-            110,
-        )
-    body = curve(
-        [
-            (128, 122),
-            (160, 98),
-            (198, 104),
-            (228, 140),
-            (270, 182),
-            (306, 232),
-            (310, 272),
-            (280, 304),
-            (232, 318),
-            (182, 306),
-            (146, 268),
-            (130, 222),
-            (124, 178),
-            (112, 150),
-        ]
-    )
-    paint(figure, body, look.back, depth=34)
-    belly = curve(
-        [(128, 190), (160, 206), (206, 250), (258, 292), (240, 320), (186, 312), (140, 272), (120, 226)]
-    )
-    tint(figure, belly, body, look.belly, soft=11)
-    breast = curve(
-        [(112, 146), (140, 150), (168, 182), (188, 232), (176, 266), (140, 262), (118, 216), (106, 170)]
-    )
-    tint(figure, breast, body, look.breast, soft=8)
-    cap = curve([(120, 132), (142, 98), (182, 90), (214, 118), (196, 128), (158, 120), (134, 130)])
-    tint(figure, cap, body, look.cap, soft=4)
-    feathers(figure, body, seed)
-    shade(figure, body, 30)
-    wing = curve(
-        [
-            (196, 172),
-            (232, 178),
-            (272, 212),
-            (312, 268),
-            (338, 306),
-            (300, 300),
-            (246, 284),
-            (208, 254),
-            (190, 212),
-        ]
-    )
-    paint(figure, wing, look.wing, depth=16)
-    for row, bend in enumerate((0, 14, 28, 42)):
-        streak(
-            figure,
-            [
-                (212 + row * 6, 206 + bend),
-                (252 + row * 6, 238 + bend * 0.8),
-                (318 - row * 9, 294 + bend * 0.06),
-            ],
-            look.bars,
-            2.4,
-            150,
-        )
-    streak(figure, [(206, 194), (232, 198), (262, 220)], look.bars, 5, 190)
-    # Beak: upper and lower half meet at the mouth line.
-    root, tip = 116, 116 - look.length
-    upper = curve(
-        [(root + 8, 140 - look.depth), (root - 4, 143 - look.depth), (tip, 152), (root + 6, 153)], 0.35
-    )
-    lower = curve(
-        [
-            (root + 8, 151),
-            (tip + 3, 152.5),
-            (root - 2, 155 + look.depth * 0.5),
-            (root + 9, 156 + look.depth * 0.6),
-        ],
-        0.35,
-    )
-    paint(figure, lower, tuple(int(c * 0.82) for c in look.beak), depth=4)
-    paint(figure, upper, look.beak, depth=5)
-    eye(figure, (146, 134))
-    for x in (206, 232):
-        streak(figure, [(x, 306), (x - 4, 332), (x - 2, 352)], (92, 74, 62), 4.2, 255)
-        for toe in (-14, -4, 9):
-            streak(
-                figure, [(x - 2, 350), (x - 2 + toe * 0.7, 351), (x - 3 + toe, 360)], (92, 74, 62), 3.6, 255
-            )
-    if tilt:
-        figure = figure.rotate(tilt, Image.Resampling.BICUBIC, center=(218 * ZOOM, 352 * ZOOM))
-    if zoom != 1:
-        figure = scaled(figure, zoom, (218, 354))
-    scene.alpha_composite(figure)
-    return finish(scene, mirror)
 
 
 def apple(skin: Color, blush: Color, *, tilt: float) -> Image.Image:
@@ -384,17 +239,6 @@ def streak(
         )
     mask = mask.filter(ImageFilter.GaussianBlur(soft * ZOOM))
     lay(figure, color, mask if within is None else as_mask(as_float(mask) * as_float(within)))
-
-
-def feathers(figure: Image.Image, within: Mask, seed: int) -> None:
-    """Fine irregular light and dark, stretched along the body."""
-    rng = np.random.default_rng(seed)
-    noise = rng.normal(size=(FULL // 6, FULL // 6)).astype(np.float32)
-    grain = Image.fromarray(noise).resize((FULL, FULL), Image.Resampling.BICUBIC).rotate(-45)
-    smooth = np.asarray(grain.filter(ImageFilter.GaussianBlur(3)) if grain.mode == "L" else grain)
-    inside = as_float(within)
-    lay(figure, (30, 22, 18), as_mask(np.clip(smooth, 0, 1) * inside * 0.14))
-    lay(figure, (255, 250, 240), as_mask(np.clip(-smooth, 0, 1) * inside * 0.12))
 
 
 def eye(figure: Image.Image, centre: Point) -> None:
