@@ -16,9 +16,20 @@ from avsl_core.explain.total import total_maps
 from avsl_core.faithfulness.attributions import gradient_x_input, integrated_gradients, occlusion
 from avsl_core.faithfulness.gradients import encode_differentiably
 from avsl_core.faithfulness.maps import PairMaps
-from avsl_core.models import Explanation, SimilarityModel
+from avsl_core.functional import Split
+from avsl_core.models import AvslModel, EmbeddingModel, Encoding, Explanation, SimilarityModel
 
-__all__ = ["EXPLAINERS", "Explainer", "centre", "choose", "grad_cam", "ledger", "pair_maps", "random"]
+__all__ = [
+    "EXPLAINERS",
+    "Explainer",
+    "centre",
+    "choose",
+    "grad_cam",
+    "ledger",
+    "ledger_with",
+    "pair_maps",
+    "random",
+]
 
 Explainer = Callable[[SimilarityModel, Tensor, Tensor], PairMaps]
 """(model, ``[1, 3, S, S]``, ``[1, 3, S, S]``) -> signed maps."""
@@ -28,9 +39,20 @@ _CELL = 16  # pixels a side of a cell of the maps that look at nothing
 
 def ledger(model: SimilarityModel, images_a: Tensor, images_b: Tensor) -> PairMaps:
     """The model's own account: all components' maps added up, and each component as a level."""
-    with torch.inference_mode():
-        a, b = (images.contiguous(memory_format=torch.channels_last) for images in (images_a, images_b))
-        return pair_maps(model.explain(model.encode(a, "query"), model.encode(b, "gallery")))
+    a, b = _encode_both(model, images_a, images_b)
+    return pair_maps(model.explain(a, b))
+
+
+def ledger_with(split: Split) -> Explainer:
+    """The account of a pooled method (AVSL or its baselines) with another split over cells."""
+
+    def explain(model: SimilarityModel, images_a: Tensor, images_b: Tensor) -> PairMaps:
+        if not isinstance(model, AvslModel | EmbeddingModel):
+            raise ConfigError(f"method {model.method} has no choice of splits")
+        a, b = _encode_both(model, images_a, images_b)
+        return pair_maps(model.explain(a, b, split=split))
+
+    return explain
 
 
 def pair_maps(explanation: Explanation) -> PairMaps:
@@ -110,6 +132,12 @@ def choose(
     if unknown := [name for name in chosen if name not in known]:
         raise ConfigError(f"no such method: {', '.join(map(repr, unknown))}; choose from {', '.join(known)}")
     return {name: known[name] for name in chosen}
+
+
+@torch.inference_mode()
+def _encode_both(model: SimilarityModel, images_a: Tensor, images_b: Tensor) -> tuple[Encoding, Encoding]:
+    a, b = (images.contiguous(memory_format=torch.channels_last) for images in (images_a, images_b))
+    return model.encode(a, "query"), model.encode(b, "gallery")
 
 
 def _grid(images: Tensor) -> tuple[int, int]:

@@ -19,8 +19,8 @@ from torch import Tensor
 from avsl_core.checkpoint import Checkpoint
 from avsl_core.data.cub_parts import CubParts, Point, PointBox
 from avsl_core.errors import ConfigError, DataError
-from avsl_core.faithfulness.explainers import Explainer, ledger
 from avsl_core.explain.heatmap import density
+from avsl_core.faithfulness.explainers import Explainer, ledger
 from avsl_core.images import Preprocess, load_image
 
 __all__ = [

@@ -14,8 +14,13 @@ from torch import Tensor
 
 __all__ = ["Split", "centred_split", "matched_split", "resize_plan", "transport_plan"]
 
-Split = Literal["matched", "zero", "centred"]
-"""The references that the ledger can spread a difference against."""
+Split = Literal["matched", "zero", "centred", "similarity"]
+"""How the ledger can spread a difference over cells.
+
+``matched`` holds a cell against its match in the other picture, ``zero`` against nothing, ``centred`` against
+the mean of both pictures; ``similarity`` starts from an even map and takes off what a cell has in common with
+the other picture as a whole (the bilinear form of the distance).
+"""
 
 
 def transport_plan(similarities: Tensor, *, temperature: float = 0.05, iterations: int = 20) -> Tensor:

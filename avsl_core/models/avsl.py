@@ -15,7 +15,7 @@ from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
 from avsl_core.models.explanation import Component, Explanation, LevelDetails
 from avsl_core.models.heads import kaiming_fan_out
-from avsl_core.models.split import split_levels
+from avsl_core.models.split import cell_coefficients, split_levels
 
 __all__ = ["AvslConfig", "AvslEncoding", "AvslModel", "Nodes"]
 
@@ -220,8 +220,7 @@ class AvslModel(SimilarityModel):
         Args:
             a: First picture.
             b: Second picture.
-            split: What a cell is held against, see :func:`avsl_core.models.split.split_levels`; any choice
-                adds up.
+            split: How a difference is spread over cells; any choice adds up.
 
         Raises:
             EncodingError: If an encoding is not one picture of this method with its maps.
@@ -255,7 +254,7 @@ class AvslModel(SimilarityModel):
             difference = nodes[level][:1] - nodes[level][1:]
             pull = weights[level] * difference
             contributions.append((pull * difference)[0])
-            coefficients = torch.cat([pull, -pull])
+            coefficients, even = cell_coefficients(weights[level], nodes[level], split)
             sizes = [len(m) for m in maps[level]]
             parts = zip(
                 maps[level], torch.split(coefficients, sizes), torch.split(lengths[level], sizes), strict=True
@@ -263,7 +262,7 @@ class AvslModel(SimilarityModel):
             map_a, map_b = (
                 one for part in parts for one in AF.spread_nodes(part[0], *heads[level], *part[1:])
             )
-            signed.append((map_a, map_b))
+            signed.append((map_a + even / map_a.numel(), map_b + even / map_b.numel()))
         features = [(one[0], other[0]) for one, other in zip(x.maps, y.maps, strict=True)]
         components, details = [], {}
         for level, (map_a, map_b) in enumerate(split_levels(signed, features, split)):

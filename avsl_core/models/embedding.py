@@ -18,7 +18,7 @@ from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
 from avsl_core.models.explanation import Component, Explanation
 from avsl_core.models.heads import kaiming_fan_out
-from avsl_core.models.split import split_levels
+from avsl_core.models.split import cell_coefficients, split_levels
 
 __all__ = ["EmbeddingConfig", "EmbeddingEncoding", "EmbeddingModel"]
 
@@ -129,11 +129,13 @@ class EmbeddingModel(SimilarityModel):
         values: list[float] = []
         signed: list[tuple[Tensor, Tensor]] = []
         for level in range(self.levels):
-            difference = (F.normalize(e_x[level], dim=1) - F.normalize(e_y[level], dim=1)) / self.levels
-            values.append(float(difference.square().sum()) * self.levels)
-            map_a = self._map(maps_x[level], level, difference, e_x[level])
-            map_b = self._map(maps_y[level], level, -difference, e_y[level])
-            signed.append((map_a, map_b))
+            nodes = F.normalize(torch.cat([e_x[level], e_y[level]]), dim=1)
+            values.append(float((nodes[0] - nodes[1]).square().sum()) / self.levels)
+            weight = torch.full_like(nodes[:1], 1.0 / self.levels)
+            coefficients, even = cell_coefficients(weight, nodes, split)
+            map_a = self._map(maps_x[level], level, coefficients[:1], e_x[level])
+            map_b = self._map(maps_y[level], level, coefficients[1:], e_y[level])
+            signed.append((map_a + even / map_a.numel(), map_b + even / map_b.numel()))
         features = [(one[0], other[0]) for one, other in zip(x.maps, y.maps, strict=True)]
         components = [
             Component(f"level{level + 1}", value, *maps)

@@ -2,15 +2,34 @@
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from avsl_core import functional as AF
 from avsl_core.errors import ConfigError
 
-__all__ = ["split_levels"]
+__all__ = ["cell_coefficients", "split_levels"]
 
 _MATCHING_CELLS = 400  # a finer grid is not matched by itself: a plan has the square of it
+
+
+def cell_coefficients(weight: Tensor, nodes: Tensor, split: AF.Split) -> tuple[Tensor, float]:
+    """What the nodes of one level are combined with to give each cell's part of the distance.
+
+    Args:
+        weight: w of every node, ``[1, R]``.
+        nodes: Both pictures' normalised embeddings, ``[2, R]``.
+        split: Only ``"similarity"`` differs: there a cell counts by what it has in common with the other
+            picture, which is taken off an even share.
+
+    Returns:
+        Coefficients ``[2, R]``, one row per picture, and what is spread evenly over each picture besides.
+    """
+    if split == "similarity":
+        return -weight * nodes.flip(0), float((weight * nodes.square()).sum()) / 2
+    pull = weight * (nodes[:1] - nodes[1:])
+    return torch.cat([pull, -pull]), 0.0
 
 
 def split_levels(
@@ -24,8 +43,7 @@ def split_levels(
     Args:
         maps: Signed maps ``[H, W]`` of both pictures per level, against a reference of zero.
         features: The trunk's maps of the two pictures, ``[C, H, W]`` per level.
-        split: ``"matched"`` holds a cell against its match in the other picture, ``"zero"`` against nothing,
-            ``"centred"`` against the mean of both pictures.
+        split: See :data:`avsl_core.functional.Split`; maps of ``"similarity"`` come as they should be.
 
     Returns:
         Two maps per level.
@@ -33,12 +51,12 @@ def split_levels(
     Raises:
         ConfigError: If there is no such split.
     """
-    if split == "zero":
+    if split in ("zero", "similarity"):
         return list(maps)
     if split == "centred":
         return [AF.centred_split(a, b) for a, b in maps]
     if split != "matched":
-        raise ConfigError(f'split must be "matched", "zero" or "centred", not {split!r}')
+        raise ConfigError(f'split must be "matched", "zero", "centred" or "similarity", not {split!r}')
     anchor = features[_matching_level(features)]
     plan = _plan(*anchor)
     matched = []

@@ -56,7 +56,18 @@ def test_a_shifted_picture_is_matched_cell_by_cell_on_every_level():
     assert max(low_a.abs().max(), low_b.abs().max()) < 0.01
 
 
+@pytest.mark.parametrize("split", ["matched", "zero", "centred", "similarity"])
+def test_models_account_for_the_whole_distance_with_every_split(new_avsl, new_embedding, pictures, split):
+    for model in (new_avsl(), new_embedding()):
+        encoded = model.encode(pictures)
+        account = model.explain(encoded[0], encoded[1], split=split)
+        for component in account.components:
+            total = float(component.map_a.sum() + component.map_b.sum())
+            assert total == pytest.approx(component.value, rel=1e-9)
+        assert account.total == pytest.approx(model.distance(encoded[0], encoded[1]).item(), rel=1e-5)
+
+
 def test_refuses_an_unknown_split():
     maps, features = level((2, 2), (2, 2))
-    with pytest.raises(ConfigError, match='"matched", "zero" or "centred"'):
+    with pytest.raises(ConfigError, match='"zero", "centred" or "similarity"'):
         split_levels([maps], [features], "zeros")

@@ -1,0 +1,81 @@
+"""Are the explanations true? The ledger, each of its splits, and its rivals, on pairs with a known answer.
+
+    python benchmarks/faithfulness.py [--checkpoint aviary] [--photos PICTURES/birds] [--pairs 90]
+
+Everything is measured on the same made pairs, which differ in one part of a bird, and on the same model; with
+--photos, deletion and insertion also on pairs of photographs. The figures go under the checkpoint's name into
+one file, so that a second run adds another model.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import torch
+from machine import describe_machine
+
+from avsl_core.checkpoint import load_checkpoint
+from avsl_core.faithfulness import EXPLAINERS, measure_faithfulness
+from avsl_core.faithfulness.explainers import ledger_with
+from avsl_core.functional import Split
+from avsl_core.memory import keep_freed_memory
+
+_RAW = argparse.RawDescriptionHelpFormatter
+_FIGURES = ("pointing", "pointing_15px", "mass", "area", "deletion", "insertion", "ms")
+
+
+def main() -> None:
+    """Measure one model and add it to the file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=_RAW)
+    parser.add_argument("--checkpoint", default="aviary")
+    parser.add_argument("--photos", type=Path, help="class folders of photographs")
+    parser.add_argument("--pairs", type=int, default=90, help="made pairs, a tenth as many per part")
+    parser.add_argument("--perturbation-pairs", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/faithfulness.json"))
+    options = parser.parse_args()
+    keep_freed_memory()
+    splits = {f"ledger, {split}": ledger_with(split) for split in get_args(Split)[1:]}
+    report = measure_faithfulness(
+        load_checkpoint(options.checkpoint),
+        pairs=options.pairs,
+        seed=options.seed,
+        methods=[*EXPLAINERS, *splits],
+        explainers=splits,
+        perturbation_pairs=min(options.pairs, options.perturbation_pairs),
+        photos=options.photos,
+        sanity=True,
+        levels=True,
+        progress=True,
+    )
+    for name, figures in report.items():
+        print(f"{name:<24}" + "  ".join(f"{key} {figures[key]:.3f}" for key in _FIGURES), flush=True)
+    document: dict[str, Any] = {"what": __doc__.split("\n")[0], "models": {}}
+    if options.out.exists():
+        document = json.loads(options.out.read_text(encoding="utf-8"))
+    document["models"][options.checkpoint] = {
+        "pairs": options.pairs,
+        "seed": options.seed,
+        "threads": torch.get_num_threads(),
+        "methods": rounded(report),
+        "machine": describe_machine(),
+    }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def rounded(value: Any) -> Any:
+    """Every number to four significant digits: more is noise."""
+    if isinstance(value, dict):
+        return {key: rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [rounded(one) for one in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    main()
