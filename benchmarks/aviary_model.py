@@ -11,6 +11,7 @@ Interrupted, it goes on where it stopped.
 import argparse
 import json
 import sys
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,6 @@ from avsl_core.training.recipes import override
 PER_SPECIES = {"train": 40, "val": 8, "test": 12}
 SEED = 0
 LEVELS = (2, 3)
-RECORD = {"data": {"aviary": "drawn by this project: 144 training species, 40 pictures each"}}
 
 _RAW = argparse.RawDescriptionHelpFormatter
 
@@ -165,7 +165,7 @@ def row(
             out,
             start_process("cpu"),
             cache_root=work / "maps",
-            record=RECORD,
+            record={"data": {"aviary": f"drawn by this project; {pictures['train'].summary()}"}},
         )
         result = trainer.fit(resume=out.with_suffix(".run").exists())
         model = load_checkpoint(out).model
@@ -178,7 +178,9 @@ def row(
 
 def heads_path(name: str, work: Path) -> Path:
     """Where the trained heads of a method lie."""
-    return work / f"{name.replace(',', '').replace(' ', '-')}.safetensors"
+    # A run goes on only with the trunk that it began with.
+    trunk = zlib.crc32((work / "trunk.safetensors").read_bytes())
+    return work / f"heads-{trunk:08x}" / f"{name.replace(',', '').replace(' ', '-')}.safetensors"
 
 
 def finish(

@@ -45,7 +45,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="another seed, other pairs (0)")
     parser.add_argument("--methods", metavar="A,B", help="only these, by the names in the table")
     parser.add_argument(
-        "--perturbation-pairs", type=int, metavar="N", help="pairs for deletion and insertion (20 at most)"
+        "--perturbation-pairs", type=int, metavar="N", help="pairs for deletion and insertion (the first 20)"
     )
     parser.add_argument(
         "--photos",
@@ -64,7 +64,8 @@ def _run(options: argparse.Namespace) -> int:
     # Not at the top: the statistics it uses take a while to load, and other commands do without.
     from avsl_core.faithfulness import measure_faithfulness
 
-    methods = None if options.methods is None else [name for name in options.methods.split(",") if name]
+    given = None if options.methods is None else (name.strip() for name in options.methods.split(","))
+    methods = None if given is None else [name for name in given if name]
     report = measure_faithfulness(
         load_checkpoint(options.checkpoint, resolve_device(options.device)),
         pairs=options.pairs,

@@ -3,6 +3,7 @@
 from avsl_core.data.archive import extract
 from avsl_core.data.cars import read_cars196
 from avsl_core.data.cub import read_cub200
+from avsl_core.data.cub_parts import CubParts, PartsPicture, read_cub_parts
 from avsl_core.data.dataset import Box, Picture, PictureSet, merge
 from avsl_core.data.folder import PICTURE_EXTENSIONS, list_pictures, read_folder
 from avsl_core.data.inshop import read_inshop
@@ -16,7 +17,9 @@ __all__ = [
     "DATASETS",
     "PICTURE_EXTENSIONS",
     "Box",
+    "CubParts",
     "LoadOptions",
+    "PartsPicture",
     "Picture",
     "PictureSet",
     "Split",
@@ -27,6 +30,7 @@ __all__ = [
     "merge",
     "read_cars196",
     "read_cub200",
+    "read_cub_parts",
     "read_folder",
     "read_inshop",
     "read_sop",

@@ -2,6 +2,7 @@
 
 from avsl_core.faithfulness.completeness import completeness_error
 from avsl_core.faithfulness.explainers import EXPLAINERS, Explainer, choose
+from avsl_core.faithfulness.landmarks import LandmarkReport, LandmarkScore, score_landmarks
 from avsl_core.faithfulness.level_truth import LevelCase, level_truth
 from avsl_core.faithfulness.maps import PairMaps
 from avsl_core.faithfulness.measure import measure_faithfulness
@@ -13,6 +14,8 @@ __all__ = [
     "EXPLAINERS",
     "Curves",
     "Explainer",
+    "LandmarkReport",
+    "LandmarkScore",
     "LevelCase",
     "PairMaps",
     "Pointing",
@@ -25,4 +28,5 @@ __all__ = [
     "perturb",
     "point",
     "sanity_curve",
+    "score_landmarks",
 ]

@@ -2,6 +2,9 @@
 
 A pair has two inputs. Each picture is explained in turn while the other stays as it is. Channels are
 summed. Zero, the baseline, is the mean colour that the model's preprocessing subtracts.
+
+All take a model in evaluation mode and two normalised pictures, ``[1, 3, S, S]``, return maps ``[S, S]``, and
+raise EncodingError for anything but one picture a side.
 """
 
 from collections.abc import Callable
@@ -10,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from avsl_core.faithfulness.gradients import distance_of
+from avsl_core.faithfulness.gradients import check_single, distance_of
 from avsl_core.faithfulness.maps import PairMaps
 from avsl_core.models import Encoding, Role, SimilarityModel
 
-__all__ = ["gradient_x_input", "integrated_gradients", "occlusion"]
+__all__ = ["gradient_x_input", "integrated_gradients", "occlusion", "occlusion_both"]
 
 _STEPS = 32
 _BATCH = 32  # pictures per pass of the network
@@ -45,12 +48,31 @@ def occlusion(model: SimilarityModel, images_a: Tensor, images_b: Tensor) -> Pai
     return _both_sides(model, images_a, images_b, _occlusion)
 
 
+def occlusion_both(model: SimilarityModel, images_a: Tensor, images_b: Tensor) -> PairMaps:
+    """Occlusion of the same place in both pictures at once, half of the fall given to each.
+
+    For pictures that show the same thing in the same place, where hiding a place in one of them only would
+    make a difference rather than remove one.
+    """
+    check_single(images_a, images_b)
+    channels = images_a.shape[1]
+
+    def measure(stacked: Tensor) -> Tensor:
+        a, b = stacked[:, :channels], stacked[:, channels:]
+        return model.distance(_encode(model, a, "query"), _encode(model, b, "gallery"))
+
+    values, _ = _occlusion(measure, torch.cat([images_a, images_b], dim=1).detach())
+    half = values.sum(dim=1)[0] / 2
+    return PairMaps(half, half.clone())
+
+
 def _both_sides(
     model: SimilarityModel,
     images_a: Tensor,
     images_b: Tensor,
     attribute: Callable[[OneSided, Tensor], tuple[Tensor, float | None]],
 ) -> PairMaps:
+    check_single(images_a, images_b)
     a, target_a = _one_side(model, images_a, images_b, "query", attribute)
     b, target_b = _one_side(model, images_b, images_a, "gallery", attribute)
     complete = target_a is not None and target_b is not None
@@ -108,7 +130,8 @@ def _occlusion(measure: OneSided, images: Tensor) -> tuple[Tensor, float | None]
             baselines=0.0,
             perturbations_per_eval=_BATCH,
         )
-    return values, None
+    # A square is hidden in all channels at once, and each of them gets the whole fall.
+    return values / images.shape[1], None
 
 
 def _encode(model: SimilarityModel, images: Tensor, role: Role) -> Encoding:

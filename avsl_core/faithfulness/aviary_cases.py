@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avsl_core.errors import DataError
+from avsl_core.errors import ConfigError, DataError
 from avsl_core.faithfulness.level_truth import KINDS, LevelCase
 from avsl_core.images import Preprocess
 
@@ -33,8 +33,8 @@ class PartCase:
         a: ``[1, 3, S, S]``, normalised, on the model's device.
         b: As ``a``.
         part: Which part.
-        mask: Where it is in either picture, bool ``[S, S]``: the two differ nowhere else. A crest that is
-            gone is a difference where the other bird has none, so both pictures share one region.
+        mask: Where it is in either picture, bool ``[S, S]``: the two differ nowhere else. Where the part
+            changed its outline, one picture lacks what the other has, so both share one region.
     """
 
     a: Tensor
@@ -46,10 +46,11 @@ class PartCase:
 def changed_parts(
     preprocess: Preprocess, device: torch.device, *, count: int, seed: int, split: str = "test"
 ) -> Iterator[PartCase]:
-    """Pairs that differ in one part, going round the parts.
+    """Pairs that differ in one part, going round the parts; each is drawn when it is asked for.
 
     Raises:
         ConfigError: If the count or the seed is negative, or the split unknown.
+        DataError: If no pair is found whose change can be seen, as in very small pictures.
     """
     from avsl_core.aviary import part_pairs
 
@@ -61,7 +62,14 @@ def changed_parts(
 def different_species(
     preprocess: Preprocess, device: torch.device, *, count: int, seed: int, split: str = "test"
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pairs of species of different families, each in a scene of its own."""
+    """Pairs of species of different families, each in a scene of its own.
+
+    Yields:
+        Two normalised pictures, ``[1, 3, S, S]`` each, on the model's device.
+
+    Raises:
+        ConfigError: If the count or the seed is negative, or the split unknown.
+    """
     from avsl_core.aviary import species_pairs
 
     for pair in species_pairs(count, seed, size=preprocess.size, relation="other", split=split):
@@ -83,11 +91,22 @@ def three_changes(
     Bird and scene are drawn anew until the part is visible and every change can be seen, as the aviary's
     own pairs are.
 
+    Args:
+        preprocess: The model's.
+        device: Where the pictures go.
+        count: How many cases.
+        seed: Another seed, other cases.
+        split: Whose species to show.
+        min_area: Share of the picture that the part covers at least, 0 to 1.
+
     Raises:
+        ConfigError: If the count or the seed is negative, or the split unknown.
         DataError: If no such bird is found, because ``min_area`` is too large.
     """
     from avsl_core.aviary import PARTS, species_of
 
+    if count < 0 or seed < 0:
+        raise ConfigError(f"count and seed of the cases must be 0 or more, not {count} and {seed}")
     birds = [species.bird for species in species_of(split)]
     for number in range(count):
         generator = np.random.default_rng((seed, number, _LEVEL_CASES))

@@ -1,7 +1,7 @@
 """Completeness: do an explanation's maps add up to what it claims to explain?
 
-Sundararajan et al., ICML 2017, axiom of completeness. The ledger must hand out the distance itself,
-integrated gradients what the distance gains over the baselines.
+Sundararajan et al., ICML 2017, axiom of completeness. The ledger must hand out the whole account of the
+distance (its total, in double precision), integrated gradients what the distance gains over the baselines.
 """
 
 from avsl_core.faithfulness.maps import PairMaps

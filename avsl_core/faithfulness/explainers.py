@@ -13,8 +13,13 @@ from torch import Tensor
 
 from avsl_core.errors import ConfigError
 from avsl_core.explain.total import total_maps
-from avsl_core.faithfulness.attributions import gradient_x_input, integrated_gradients, occlusion
-from avsl_core.faithfulness.gradients import encode_differentiably
+from avsl_core.faithfulness.attributions import (
+    gradient_x_input,
+    integrated_gradients,
+    occlusion,
+    occlusion_both,
+)
+from avsl_core.faithfulness.gradients import check_single, encode_differentiably
 from avsl_core.faithfulness.maps import PairMaps
 from avsl_core.functional import Split
 from avsl_core.models import AvslModel, EmbeddingModel, Encoding, Explanation, SimilarityModel
@@ -44,7 +49,10 @@ def ledger(model: SimilarityModel, images_a: Tensor, images_b: Tensor) -> PairMa
 
 
 def ledger_with(split: Split) -> Explainer:
-    """The account of a pooled method (AVSL or its baselines) with another split over cells."""
+    """The account of a pooled method (AVSL or its baselines) with another split over cells.
+
+    The explainer raises ConfigError for a method without splits, or if there is no such split.
+    """
 
     def explain(model: SimilarityModel, images_a: Tensor, images_b: Tensor) -> PairMaps:
         if not isinstance(model, AvslModel | EmbeddingModel):
@@ -65,8 +73,13 @@ def grad_cam(model: SimilarityModel, images_a: Tensor, images_b: Tensor) -> Pair
     """Grad-CAM (Selvaraju et al., ICCV 2017) of the distance, on the trunk's highest map of each picture.
 
     Channel weights are the mean gradient of the distance; the weighted sum keeps its sign, because signed
-    maps are compared. Rectifying it would move no maximum.
+    maps are compared. Rectifying it would move no positive maximum. Lower levels take part in the distance
+    as they are: what pushes apart only there, this method cannot see.
+
+    Raises:
+        EncodingError: If a side is not one picture.
     """
+    check_single(images_a, images_b)
     with torch.no_grad():
         below = [
             model.trunk_maps(images.contiguous(memory_format=torch.channels_last))
@@ -105,6 +118,7 @@ EXPLAINERS: Mapping[str, Explainer] = MappingProxyType(
         "grad_cam": grad_cam,
         "integrated_gradients": integrated_gradients,
         "occlusion": occlusion,
+        "occlusion_both": occlusion_both,
         "gradient_x_input": gradient_x_input,
         "random": random,
         "centre": centre,

@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from avsl_core import functional as AF
+from avsl_core.errors import EncodingError
 from avsl_core.models import AvslModel, Encoding, Role, SimilarityModel
 from avsl_core.models.avsl import AvslEncoding
 
-__all__ = ["distance_of", "encode_differentiably"]
+__all__ = ["check_single", "distance_of", "encode_differentiably"]
 
 
 def encode_differentiably(model: SimilarityModel, maps: Sequence[Tensor], role: Role) -> Encoding:
@@ -54,3 +55,14 @@ def distance_of(model: SimilarityModel, images: Tensor, other: Encoding, role: R
     laid_out = images.contiguous(memory_format=torch.channels_last)
     own = encode_differentiably(model, model.trunk_maps(laid_out), role)
     return model.distance(own, other) if role == "query" else model.distance(other, own)
+
+
+def check_single(*images: Tensor) -> None:
+    """Refuse anything but one picture a side: gradients of several would be mixed without a word.
+
+    Raises:
+        EncodingError: Saying the shape that was given.
+    """
+    for side in images:
+        if side.dim() != 4 or side.shape[:2] != (1, 3):
+            raise EncodingError(f"explaining takes one picture a side, [1, 3, S, S], not {tuple(side.shape)}")

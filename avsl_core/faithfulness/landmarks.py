@@ -1,6 +1,6 @@
 """The pointing game on photographs with marked parts: do the maps look at the bird, and at which part of it?
 
-After Zhang et al., "Top-down neural attention by excitation backprop" (ECCV 2016): a map hits if its maximum
+After Zhang et al., *Top-down Neural Attention by Excitation Backprop*, IJCV 2018: a map hits if its maximum
 lies on the object, here within 15 pixels of a marked part, or inside the bird's box. A map that says nothing
 would hit as often as the area allows, so every rate comes with the share of the area that counts as a hit.
 """
@@ -21,6 +21,7 @@ from avsl_core.data.cub_parts import CubParts, Point, PointBox
 from avsl_core.errors import ConfigError, DataError
 from avsl_core.explain.heatmap import density
 from avsl_core.faithfulness.explainers import Explainer, ledger
+from avsl_core.faithfulness.maps import densities
 from avsl_core.images import Preprocess, load_image
 
 __all__ = [
@@ -65,7 +66,8 @@ class LandmarkReport:
         maps: Maps that were scored; two a pair, less those whose bird is outside the crop.
         maps_with_parts: Those with a visible part in the crop.
         in_box: How often the maximum lies in the box.
-        near_part: How often it lies within the radius of a visible part, among `maps_with_parts`.
+        near_part: How often it lies within the radius of a visible part, among `maps_with_parts`; 0 if
+            there are none, as `parts_share`.
         mass_in_box: Mean share of the map's values of the chosen sign inside the box.
         box_share: Mean share of the crop that the box covers.
         parts_share: Mean share of the crop within the radius of a visible part.
@@ -118,7 +120,8 @@ def score_landmarks(
         loaded = [load_image(picture.path) for picture in marked]
         images = [preprocess(image)[None].to(checkpoint.model.device) for image in loaded]
         maps = explainer(checkpoint.model, *images)
-        for picture, image, values in zip(marked, loaded, (maps.a, maps.b), strict=True):
+        drawn_maps = torch.from_numpy(densities(maps, preprocess.size))
+        for picture, image, values in zip(marked, loaded, drawn_maps, strict=True):
             height, width = image.shape[:2]
             box = crop_box(picture.box, height, width, preprocess)
             if box is not None:

@@ -85,11 +85,17 @@ def level_truth(model: SimilarityModel, cases: Iterable[LevelCase]) -> dict[str,
 
 
 def level_shares(model: SimilarityModel, a: Tensor, b: Tensor) -> dict[str, float]:
-    """Share of each level in the distance of a pair, by name from low to high."""
+    """Share of each level in the distance of a pair, 0 to 1, by name from low to high.
+
+    Args:
+        model: In evaluation mode; explains by levels.
+        a: Normalised picture, ``[1, 3, S, S]``.
+        b: The other one.
+    """
     with torch.inference_mode():
-        laid_out = (images.contiguous(memory_format=torch.channels_last) for images in (a, b))
-        encodings = [model.encode(images) for images in laid_out]
-        return model.explain(*encodings).shares()
+        laid_out = [images.contiguous(memory_format=torch.channels_last) for images in (a, b)]
+        account = model.explain(model.encode(laid_out[0], "query"), model.encode(laid_out[1], "gallery"))
+        return account.shares()
 
 
 def conclude(height: Mapping[str, float]) -> str:

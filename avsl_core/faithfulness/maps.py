@@ -36,7 +36,11 @@ class PairMaps:
         return float(self.a.double().sum() + self.b.double().sum())
 
     def level(self, name: str) -> "PairMaps":
-        """One level's maps alone."""
+        """One level's maps alone.
+
+        Raises:
+            KeyError: If there is no such level.
+        """
         return PairMaps(*self.levels[name])
 
 

@@ -25,7 +25,13 @@ from avsl_core.models import SimilarityModel
 
 __all__ = ["measure_faithfulness"]
 
-_NOT_SANITY = ("random", "centre", "integrated_gradients", "occlusion")  # blind to the model, or too slow
+_NOT_SANITY = (
+    "random",
+    "centre",
+    "integrated_gradients",
+    "occlusion",
+    "occlusion_both",
+)  # blind to the model, or too slow
 _PERTURBATION_PAIRS, _SANITY_PAIRS = 20, 5
 
 _T = TypeVar("_T")
@@ -67,16 +73,19 @@ def measure_faithfulness(
         ``blurred``, ``perturbation_pairs``, ``curves``, ``ms`` (median per pair, from pixels to maps),
         ``by_part``, ``by_level`` (methods with levels), ``completeness`` (methods that promise a sum),
         ``species`` and ``photos`` (deletion and insertion, each picture at its own places, on made birds of
-        different families and on photographs), ``sanity`` (rank correlation by step) and ``level_truth``
-        (ledger).
+        different families and on photographs), ``sanity`` and ``sanity_species`` (rank correlation by step,
+        on pairs that differ in one part and on different species) and ``level_truth`` (ledger).
 
     Raises:
-        ConfigError: If a method is unknown or a number out of range.
+        ConfigError: If a method is unknown, a number out of range, or levels are asked for without the
+            ledger, whose they are.
         DataError: If the photographs cannot be used.
         AvslError: If the made birds cannot be drawn here.
     """
     chosen = choose(methods, explainers)
     limit = _limit(pairs, seed, perturbation_pairs)
+    if levels and "ledger" not in chosen:
+        raise ConfigError("levels are measured on the ledger's bars: add ledger to the methods")
     model, preprocess, device = checkpoint.model, checkpoint.preprocess, checkpoint.model.device
     # Asked for first, so that a wrong folder is reported before the long work.
     of_photos = None if photos is None else photograph_pairs(preprocess, photos, device, limit, seed)
@@ -88,12 +97,17 @@ def measure_faithfulness(
         for name, values in _perturb_all(model, chosen, _shown(its_pairs, limit, key, progress)).items():
             report[name][key] = values
     if sanity:
-        few = changed_parts(preprocess, device, count=min(pairs, _SANITY_PAIRS), seed=seed, split=split)
-        pictures = [(case.a, case.b) for case in few]
-        names = [name for name in chosen if name not in _NOT_SANITY]
-        for name in _shown(names, len(names), "sanity", progress):
-            report[name]["sanity"] = sanity_curve(model, chosen[name], pictures, seed=seed)
-    if levels and "ledger" in report:
+        few = min(pairs, _SANITY_PAIRS)
+        aligned = changed_parts(preprocess, device, count=few, seed=seed, split=split)
+        of_species = different_species(preprocess, device, count=few, seed=seed, split=split)
+        for key, its in (
+            ("sanity", [(case.a, case.b) for case in aligned]),
+            ("sanity_species", list(islice(of_species, few))),
+        ):
+            names = [name for name in chosen if name not in _NOT_SANITY]
+            for name in _shown(names, len(names), key, progress):
+                report[name][key] = sanity_curve(model, chosen[name], its, seed=seed)
+    if levels:
         birds = three_changes(preprocess, device, count=max(2, pairs), seed=seed, split=split)
         truth = level_truth(model, _shown(birds, max(2, pairs), "levels", progress))
         report["ledger"]["level_truth"] = truth

@@ -113,6 +113,9 @@ def blurred(images: Tensor) -> Tensor:
 
     Args:
         images: ``[B, 3, S, S]``.
+
+    Returns:
+        As ``images``.
     """
     side = images.shape[-1]
     positions = torch.arange(side, dtype=images.dtype, device=images.device)
@@ -123,6 +126,10 @@ def blurred(images: Tensor) -> Tensor:
 
 def area_under(fractions: Sequence[float], values: Sequence[float]) -> float:
     """Area under a curve over [0, 1] by the trapezoidal rule: its mean height.
+
+    Args:
+        fractions: Places, rising from 0 to 1.
+        values: Height at each.
 
     Example:
         >>> area_under((0.0, 0.5, 1.0), (1.0, 0.0, 0.0))

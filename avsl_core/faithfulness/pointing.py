@@ -1,7 +1,7 @@
 """The pointing game on pairs that differ in one known part: does the map's maximum lie on it?
 
-Source: Zhang et al., *Top-down Neural Attention by Excitation Backprop*, IJCV 2018, section 5.1, here on
-the distance of a pair: one maximum over both pictures, and masks that are exact.
+Source: the pointing game of Zhang et al., *Top-down Neural Attention by Excitation Backprop*, IJCV 2018, here
+on the distance of a pair: one maximum over both pictures, and masks that are exact.
 """
 
 from dataclasses import dataclass

@@ -13,6 +13,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from avsl_core.errors import DataError
 from avsl_core.faithfulness.explainers import Explainer
 from avsl_core.faithfulness.maps import PairMaps
 from avsl_core.models import SimilarityModel
@@ -31,13 +32,18 @@ def sanity_curve(
     Args:
         model: In evaluation mode; it stays as it is.
         explainer: Explains.
-        pairs: Normalised pictures, ``[1, 3, S, S]`` each.
+        pairs: At least one pair of normalised pictures, ``[1, 3, S, S]`` each.
         seed: Of the randomisation.
 
     Returns:
         Mean over pairs of Spearman's correlation by step: ``"none"`` first (1 by definition for a method
         that gives the same maps twice), then by what was destroyed on top of the step before.
+
+    Raises:
+        DataError: If there is no pair.
     """
+    if not pairs:
+        raise DataError("a sanity check needs at least one pair of pictures")
     curve: dict[str, float] = {}
     originals = [explainer(model, *pair) for pair in pairs]
     for name, destroyed in cascade(model, seed=seed):

@@ -2,9 +2,9 @@
 
 The ledger spreads the difference of two means over the positions of both pictures. Any reference may be
 subtracted from both sides without changing the sum, as long as its means agree; the choice decides what a
-map shows. Here the reference of a cell is what it is matched to in the other picture: what has its like
-there cancels, and what differs remains. The match is a transport plan with uniform marginals, so every cell
-is spent exactly once and the sum is kept to the last digit.
+map shows. Here the reference of a cell lies half way to what it is matched to in the other picture: what has
+its like there cancels, and what differs remains. The match is a transport plan with uniform marginals, so
+every cell is spent exactly once and the sum is kept to the last digit.
 """
 
 from typing import Literal
@@ -27,8 +27,8 @@ def transport_plan(similarities: Tensor, *, temperature: float = 0.05, iteration
     """Match the cells of two pictures by entropic optimal transport with uniform marginals.
 
     Sinkhorn iterations (Cuturi, NeurIPS 2013), here both sides at once and damped by a root, find the plan
-    approximately; the rounding of Altschuler, Weed
-    and Rigollet (NeurIPS 2017, algorithm 2) then makes its marginals exact.
+    approximately; the rounding of Altschuler, Weed and Rigollet (NeurIPS 2017, algorithm 2), again both sides
+    at once, then makes its marginals exact.
 
     Args:
         similarities: Cosine similarities, ``[P, Q]`` in [-1, 1].
@@ -50,8 +50,9 @@ def transport_plan(similarities: Tensor, *, temperature: float = 0.05, iteration
         raise ValueError("transport_plan needs a temperature of at least 0.005 and one iteration")
     P, Q = similarities.shape
     # Single precision carries the iterations: what they leave over, the rounding below repairs exactly. Rows
-    # and columns are treated alike throughout, so that swapping the pictures transposes the plan.
-    kernel = ((similarities - 1.0) / temperature).float().exp().clamp_min(1e-30)
+    # and columns are treated alike throughout, so that swapping the pictures transposes the plan. The floor
+    # keeps the scalings of cells without any answer from overflowing; at 0.05 nothing lies below it.
+    kernel = ((similarities - 1.0) / temperature).float().exp().clamp_min(1e-18)
     rows, columns = kernel.new_full((P,), 1.0 / P), kernel.new_full((Q,), 1.0 / Q)
     for _ in range(iterations):
         rows, columns = (
@@ -72,7 +73,7 @@ def transport_plan(similarities: Tensor, *, temperature: float = 0.05, iteration
 
 
 def resize_plan(plan: Tensor, source: tuple[int, int], target: tuple[int, int]) -> Tensor:
-    """Carry a plan between square-divisible grids of the same two pictures.
+    """Carry a plan to another grid of the same two pictures, which divides the first or is divided by it.
 
     To a coarser grid the mass of the cells inside is added up; to a finer one every part of a cell is matched
     to the part at the same place inside the matched cell. Marginals stay uniform either way.
@@ -86,12 +87,14 @@ def resize_plan(plan: Tensor, source: tuple[int, int], target: tuple[int, int]) 
         ``[P', P']`` for the target grid.
 
     Raises:
-        ValueError: If the grids do not divide.
+        ValueError: If the grids do not divide, both ways alike, or the plan is not over the source's.
     """
     if source == target:
         return plan
     h, w = source
     H, W = target
+    if plan.shape != (h * w, h * w):
+        raise ValueError(f"a plan over a grid of {source} is [{h * w}, {h * w}], not {tuple(plan.shape)}")
     if H % h == 0 and W % w == 0:
         i, j = H // h, W // w
         eye = torch.eye(i * j, dtype=plan.dtype, device=plan.device).view(i, j, i, j) / (i * j)
@@ -118,6 +121,9 @@ def matched_split(map_a: Tensor, map_b: Tensor, plan: Tensor) -> tuple[Tensor, T
     Returns:
         Maps ``[H, W]`` and ``[h, w]`` with the same sum over both; each has half of it.
 
+    Raises:
+        ValueError: If the plan is not over the cells of the two maps.
+
     Example:
         >>> plan = torch.eye(2, dtype=torch.float64) / 2
         >>> a, b = torch.tensor([[0.5, 0.3]]).double(), torch.tensor([[-0.5, -0.1]]).double()
@@ -125,12 +131,22 @@ def matched_split(map_a: Tensor, map_b: Tensor, plan: Tensor) -> tuple[Tensor, T
         (tensor([[0.0000, 0.1000]], dtype=torch.float64), tensor([[0.0000, 0.1000]], dtype=torch.float64))
     """
     a, b = map_a.flatten(), map_b.flatten()
+    if plan.shape != (len(a), len(b)):
+        raise ValueError(f"the plan must be [{len(a)}, {len(b)}] for these maps, not {tuple(plan.shape)}")
     carried_a = plan @ (b * len(b))
     carried_b = (a * len(a)) @ plan
     return ((a + carried_a) / 2).view_as(map_a), ((b + carried_b) / 2).view_as(map_b)
 
 
 def centred_split(map_a: Tensor, map_b: Tensor) -> tuple[Tensor, Tensor]:
-    """Hold each cell against the mean over both pictures; the sum stays, and each map has half of it."""
+    """Hold each cell against the mean over both pictures.
+
+    Args:
+        map_a: Signed map over the first picture against a reference of zero, ``[H, W]``.
+        map_b: The same over the second picture, ``[h, w]``.
+
+    Returns:
+        Maps ``[H, W]`` and ``[h, w]`` with the same sum over both; each has half of it.
+    """
     shift = (map_b.sum() - map_a.sum()) / 2
     return map_a + shift / map_a.numel(), map_b - shift / map_b.numel()

@@ -150,7 +150,15 @@ def _feature_network(config: BackboneConfig, whole: nn.Module) -> Any:
         raise ConfigError(
             f"{config.name} has no feature levels {config.levels} ({type(error).__name__}: {error})"
         ) from error
+    _cut_above(network)
     return network
+
+
+def _cut_above(network: Any) -> None:
+    """Drop what lies above the highest level: timm's EfficientNets compute it all the same."""
+    places = getattr(network, "_stage_out_idx", None)
+    if isinstance(places, dict) and isinstance(getattr(network, "blocks", None), nn.Sequential):
+        network.blocks = network.blocks[: max(places)]
 
 
 def _stages_only(whole: nn.Module) -> dict[str, Tensor]:

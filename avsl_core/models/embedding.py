@@ -118,7 +118,17 @@ class EmbeddingModel(SimilarityModel):
 
     @torch.no_grad()
     def explain(self, a: Encoding, b: Encoding, *, split: AF.Split = "matched") -> Explanation:
-        """Account for one pair exactly: a value and two signed maps per level, split as in AVSL."""
+        """Account for one pair exactly: a value and two signed maps per level, in float64.
+
+        Args:
+            a: First picture.
+            b: Second picture.
+            split: How a difference is spread over cells; any choice adds up.
+
+        Raises:
+            EncodingError: If an encoding is not one picture of this method with its maps.
+            ConfigError: If there is no such split.
+        """
         check_pair(a, b, EmbeddingEncoding)
         x, y = self._own(a), self._own(b)
         if x.maps is None or y.maps is None:

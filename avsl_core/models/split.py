@@ -11,7 +11,7 @@ from avsl_core.errors import ConfigError
 
 __all__ = ["cell_coefficients", "split_levels"]
 
-_MATCHING_CELLS = 400  # a finer grid is not matched by itself: a plan has the square of it
+_MATCHING_CELLS = 400  # a finer grid takes over a coarser one's match if it can: a plan has the square of it
 
 
 def cell_coefficients(weight: Tensor, nodes: Tensor, split: AF.Split) -> tuple[Tensor, float]:
@@ -38,7 +38,8 @@ def split_levels(
     """Choose what the cells of signed maps are held against; no sum over both pictures changes.
 
     The pictures are matched once, by the cosine of their features on the finest level of moderate size; the
-    other levels follow that match.
+    other levels follow that match. A level whose grid neither divides that one's nor is divided by it, or
+    whose pictures are of two sizes, is matched by its own features.
 
     Args:
         maps: Signed maps ``[H, W]`` of both pictures per level, against a reference of zero.
@@ -88,7 +89,9 @@ def _follows(level: tuple[Tensor, Tensor], anchor: tuple[Tensor, Tensor]) -> boo
         return True
     if _grid(level[0]) != _grid(level[1]) or _grid(anchor[0]) != _grid(anchor[1]):
         return False
-    return all(max(n, m) % min(n, m) == 0 for n, m in zip(_grid(level[0]), _grid(anchor[0]), strict=True))
+    own, other = _grid(level[0]), _grid(anchor[0])
+    finer = all(n % m == 0 for n, m in zip(own, other, strict=True))
+    return finer or all(m % n == 0 for n, m in zip(own, other, strict=True))
 
 
 def _grid(features: Tensor) -> tuple[int, int]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from avsl_core.errors import ConfigError
+from avsl_core.errors import ConfigError, EncodingError
 from avsl_core.faithfulness import EXPLAINERS, PairMaps, choose, completeness_error, point
 from avsl_core.faithfulness.gradients import distance_of
 
@@ -92,6 +92,26 @@ def test_differentiable_distances_are_the_model_s_own(avsl, pair):
 def test_grad_cam_lives_on_the_highest_map(avsl, pair):
     maps = EXPLAINERS["grad_cam"](avsl, *pair)
     assert maps.a.shape == avsl.trunk_maps(pair[0])[-1].shape[2:]
+
+
+def test_grad_cam_sums_to_the_slope_along_the_means_of_the_highest_map(new_avsl, pair):
+    model = new_avsl().double()
+    a, b = (images.double() for images in pair)
+    other, below, step = model.encode(b), model.trunk_maps(a), 1e-6
+    mean = below[-1].mean(dim=(2, 3), keepdim=True)
+    up, down = (
+        model.distance(model.encode_maps([*below[:-1], below[-1] + sign * step * mean]), other)
+        for sign in (1, -1)
+    )
+    slope = ((up - down) / (2 * step)).item()
+    assert EXPLAINERS["grad_cam"](model, a, b).a.sum().item() == pytest.approx(slope, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in EXPLAINERS if name not in BLIND])
+def test_several_pictures_a_side_are_refused(name, avsl, pair):
+    a, b = pair
+    with pytest.raises(EncodingError, match="one picture a side"):
+        EXPLAINERS[name](avsl, torch.cat([a, b]), b)
 
 
 def test_random_maps_differ_from_pair_to_pair_and_hit_as_often_as_chance(avsl, square):

@@ -147,6 +147,13 @@ class TestManyPairs:
         assert report.mass_in_box == pytest.approx(1.0)
         assert dict(report.parts) == {"beak": 0.5, "tail": 0.5}
 
+    def test_maps_with_levels_are_scored_as_they_are_drawn(self, checkpoint, parts):
+        def in_levels(model, images_a, images_b):
+            beak = spot(12, 12, side=32)
+            return PairMaps(spot(0, 0), spot(0, 0), levels={"level1": (beak, beak)})
+
+        assert dict(score_landmarks(checkpoint, parts, pairs=2, explainer=in_levels).parts) == {"beak": 1.0}
+
     def test_a_bird_outside_every_crop_is_refused(self, checkpoint, parts):
         away = tuple(dataclasses.replace(picture, box=(0.0, 0.0, 15.0, 80.0)) for picture in parts.pictures)
         with pytest.raises(DataError, match="no bird lies inside"):

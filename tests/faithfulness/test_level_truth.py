@@ -78,6 +78,7 @@ def test_made_cases_change_one_part_in_three_ways_and_repeat():
     assert cases[0].part != cases[1].part
 
 
-def test_an_unknown_split_is_refused():
-    with pytest.raises(ConfigError, match="split"):
-        next(three_changes(Preprocess(size=64), torch.device("cpu"), count=1, seed=0, split="both"))
+@pytest.mark.parametrize(("wrong", "says"), [({"split": "both"}, "split"), ({"seed": -1}, "0 or more")])
+def test_unknown_splits_and_negative_seeds_are_refused(wrong, says):
+    with pytest.raises(ConfigError, match=says):
+        next(three_changes(Preprocess(size=64), torch.device("cpu"), **{"count": 1, "seed": 0} | wrong))

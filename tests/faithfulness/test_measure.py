@@ -107,7 +107,14 @@ def test_photographs_are_paired_across_classes_and_repeat(folder):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"pairs": 0}, {"seed": -1}, {"perturbation_pairs": 0}, {"perturbation_pairs": 9}, {"methods": ["x"]}],
+    [
+        {"pairs": 0},
+        {"seed": -1},
+        {"perturbation_pairs": 0},
+        {"perturbation_pairs": 9},
+        {"methods": ["x"]},
+        {"methods": ["random"], "levels": True},
+    ],
 )
 def test_numbers_and_names_out_of_range_are_refused(checkpoint, wrong):
     with pytest.raises(ConfigError):

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from avsl_core.errors import DataError
+from avsl_core.explain.heatmap import density
 from avsl_core.faithfulness import PairMaps, point
-from avsl_core.faithfulness.maps import density
 
 NOTHING = torch.zeros(8, 8)
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from avsl_core.errors import DataError
 from avsl_core.faithfulness import EXPLAINERS, PairMaps, cascade, map_correlation, sanity_curve
 from avsl_core.faithfulness.sanity import stages
 
@@ -45,6 +46,11 @@ def test_maps_correlate_fully_with_an_intact_model_and_less_with_a_destroyed_one
 
 def test_a_method_that_looks_at_no_model_is_found_out(avsl, pair):
     assert min(sanity_curve(avsl, EXPLAINERS["centre"], [pair]).values()) == pytest.approx(1.0)
+
+
+def test_without_a_pair_there_is_nothing_to_check(avsl):
+    with pytest.raises(DataError, match="at least one pair"):
+        sanity_curve(avsl, EXPLAINERS["ledger"], [])
 
 
 def test_correlation_is_by_rank_and_keeps_the_sign():

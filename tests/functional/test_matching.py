@@ -25,7 +25,9 @@ class TestTransportPlan:
         assert plan.shape == (rows, columns)
         assert plan.min() >= 0
         assert_close(plan.sum(dim=1), torch.full((rows,), 1 / rows, dtype=torch.float64), atol=1e-15, rtol=0)
-        assert_close(plan.sum(dim=0), torch.full((columns,), 1 / columns, dtype=torch.float64), atol=1e-15, rtol=0)
+        assert_close(
+            plan.sum(dim=0), torch.full((columns,), 1 / columns, dtype=torch.float64), atol=1e-15, rtol=0
+        )
 
     @given(seeds)
     def test_swapping_the_pictures_transposes_it(self, seed):
@@ -38,6 +40,15 @@ class TestTransportPlan:
         plan = AF.transport_plan(features @ features[order].T)
         assert_close(plan.argmax(dim=0), order)
         assert plan.amax(dim=0).min() > 0.99 / 8
+
+    @pytest.mark.parametrize("temperature", [0.005, 0.02])
+    def test_survives_cells_without_any_answer(self, temperature):
+        """Single precision must not overflow where one cell is wanted by all and the others by none."""
+        S = torch.full((12, 20), -1.0)
+        S[:, 0] = 1.0
+        plan = AF.transport_plan(S, temperature=temperature, iterations=200)
+        assert_close(plan.sum(dim=0), torch.full((20,), 1 / 20, dtype=torch.float64))
+        assert_close(plan.sum(dim=1), torch.full((12,), 1 / 12, dtype=torch.float64))
 
     def test_refuses_what_it_cannot_represent(self):
         for wrong in ({"temperature": 0.0}, {"iterations": 0}):
@@ -69,18 +80,29 @@ class TestResizePlan:
         with pytest.raises(ValueError, match="do not divide"):
             AF.resize_plan(torch.eye(4), (2, 2), (3, 3))
 
+    def test_refuses_a_plan_over_another_grid(self):
+        with pytest.raises(ValueError, match=r"is \[4, 4\], not \(9, 9\)"):
+            AF.resize_plan(torch.eye(9), (2, 2), (4, 4))
+
 
 class TestSplits:
     @given(seeds)
     def test_keep_the_sum_and_give_each_picture_half(self, seed):
         generator = torch.Generator().manual_seed(seed)
-        a, b = torch.randn(3, 4, generator=generator).double(), torch.randn(2, 5, generator=generator).double()
+        a, b = (
+            torch.randn(3, 4, generator=generator).double(),
+            torch.randn(2, 5, generator=generator).double(),
+        )
         total = a.sum() + b.sum()
         plan = AF.transport_plan(similarities(seed, 12, 10))
         for map_a, map_b in (AF.matched_split(a, b, plan), AF.centred_split(a, b)):
             assert (map_a.shape, map_b.shape) == (a.shape, b.shape)
             assert_close(map_a.sum(), total / 2)
             assert_close(map_b.sum(), total / 2)
+
+    def test_refuse_a_plan_over_other_cells(self):
+        with pytest.raises(ValueError, match=r"must be \[4, 6\]"):
+            AF.matched_split(torch.zeros(2, 2), torch.zeros(2, 3), torch.eye(4) / 4)
 
     def test_what_has_its_like_in_the_other_picture_cancels(self):
         """One cell of four differs: only that cell keeps a value."""

@@ -169,3 +169,15 @@ class TestTrainableStages:
         small.set_trainable("all")
         small.set_trainable("last")
         assert all(name.startswith("features.layer4.") for name in trainable(small))
+
+
+class TestCut:
+    def test_nothing_above_the_highest_level_is_kept(self):
+        low, whole = (
+            Backbone(BackboneConfig("tf_efficientnet_lite0", levels), "packaged").eval()
+            for levels in ((2, 3), (2, 3, 4))
+        )
+        assert sum(p.numel() for p in low.parameters()) < sum(p.numel() for p in whole.parameters()) / 3
+        images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        for own, same in zip(low(images), whole(images)[:2], strict=True):
+            torch.testing.assert_close(own, same)

@@ -21,6 +21,7 @@ def level(shape_a, shape_b, channels=5):
 GRIDS = {
     "grids that divide": [((8, 8), (8, 8)), ((4, 4), (4, 4)), ((2, 2), (2, 2))],
     "grids that do not": [((9, 9), (9, 9)), ((5, 5), (5, 5)), ((3, 3), (3, 3))],
+    "grids that divide crosswise": [((4, 8), (4, 8)), ((8, 4), (8, 4))],
     "pictures of two sizes": [((8, 8), (12, 8)), ((4, 4), (6, 4)), ((2, 2), (3, 2))],
     "a fine level first": [((40, 40), (40, 40)), ((20, 20), (20, 20)), ((10, 10), (10, 10))],
     "only fine levels": [((22, 22), (22, 22)), ((44, 44), (44, 44))],
