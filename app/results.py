@@ -10,7 +10,7 @@ from app.figures import image_tag, legend, pair_ruler
 from avsl_core.compare import Comparison
 from avsl_core.explain.bars import level_bars, printed_parts
 from avsl_core.explain.heatmap import draw_signed, shared_scale
-from avsl_core.explain.levels import component_titles
+from avsl_core.explain.levels import LEVELS_NOTE, component_titles
 from avsl_core.explain.total import total_maps
 from avsl_core.metrics import PairDistribution
 
@@ -32,7 +32,8 @@ def verdict_html(comparison: Comparison, pairs: PairDistribution | None) -> str:
         f"{comparison.distance:.3f}</span> <small>distance; 0 is no difference</small></p>{ruler}</section>"
         '<section class="avsl-card" aria-label="Parts of the distance">'
         "<h3>What the distance is made of</h3>"
-        f"{level_bars(comparison.explanation, titles)}</section>"
+        f"{level_bars(comparison.explanation, titles)}"
+        f'<p class="avsl-note">{escape(LEVELS_NOTE)}</p></section>'
     )
 
 

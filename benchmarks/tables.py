@@ -1,6 +1,7 @@
 """The README's tables, from the committed results: python benchmarks/tables.py prints them."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ COLUMNS = {"recall@1": "R@1", "recall@2": "R@2", "recall@4": "R@4", "recall@8": 
 
 def tables() -> list[str]:
     """Each table as markdown lines joined."""
-    return [birds(), default_model(), speed()]
+    return [birds(), default_model(), speed(), aviary(), faithfulness("aviary"), splits("aviary"), drawing()]
 
 
 def birds() -> str:
@@ -41,6 +42,72 @@ def default_model() -> str:
             f"| {name} | {row['test_classes']} | " + " | ".join(f"{100 * f:.1f}" for f in figures) + " |"
         )
     return "\n".join(lines)
+
+
+def aviary() -> str:
+    """The aviary checkpoint and its baselines on unseen made species."""
+    header = f"| method | {' | '.join(COLUMNS.values())} |\n|---|{'---|' * len(COLUMNS)}"
+    rows = [
+        f"| {name} | " + " | ".join(f"{100 * row[key]:.1f}" for key in COLUMNS) + " |"
+        for name, row in read("aviary")["table"].items()
+    ]
+    return "\n".join([header, *rows])
+
+
+def faithfulness(model: str) -> str:
+    """How true the ledger and its rivals are about one model."""
+    measured = read("faithfulness")["models"][model]
+    table = truth_table(measured["methods"])
+    perfect = measured["the_changed_region_itself"]
+    blank = "| " * table.split("\n")[0].count("photos")
+    return (
+        f"{table}\n| *the changed region itself* | | | "
+        f"| {perfect['deletion']:.2f} | {perfect['insertion']:.2f} {blank}| |"
+    )
+
+
+def splits(model: str) -> str:
+    """The ledger's ways of spreading a difference over cells, where the choice was made."""
+    rows = read("faithfulness")["models"][model]["splits_on_validation_species"]
+    names = {"ledger": "matched (shipped)"}
+    return truth_table({names.get(n, n.removeprefix("ledger, ")): row for n, row in rows.items()})
+
+
+def truth_table(methods: Mapping[str, Mapping[str, Any]]) -> str:
+    """One row per method."""
+    photos = all("photos" in row for row in methods.values())
+    titles = ["method", "pointing", "within 15 px", "mass", "deletion", "insertion"]
+    titles += ["deletion, photos", "insertion, photos"] if photos else []
+    lines = ["| " + " | ".join([*titles, "ms"]) + " |", "|---|" + "---|" * len(titles)]
+    for name, row in methods.items():
+        cells = [f"{100 * row[key]:.0f} %" for key in ("pointing", "pointing_15px", "mass")]
+        cells += [f"{row[key]:.2f}" for key in ("deletion", "insertion")]
+        if photos:
+            cells += [f"{row['photos'][key]:.2f}" for key in ("deletion", "insertion")]
+        lines.append("| " + " | ".join([name.replace("_", " "), *cells, milliseconds(row["ms"])]) + " |")
+    return "\n".join(lines)
+
+
+def milliseconds(value: float) -> str:
+    """A duration, in whole numbers."""
+    return f"{value:,.0f}" if value >= 1 else "< 1"
+
+
+def drawing() -> str:
+    """What the aviary, the lab and the allocator cost or save."""
+    draws, lab, memory = read("aviary_speed"), read("lab_latency"), read("allocator")
+    return "\n".join(
+        [
+            "| measured | |",
+            "|---|---|",
+            f"| pictures of 224 px drawn and written per second | {draws['pictures_per_second']:.0f} |",
+            f"| one picture / the masks of its parts, on one core | {draws['render_ms']:.0f} ms "
+            f"/ {draws['part_masks_ms']:.0f} ms |",
+            "| changing a part in the lab to everything drawn, median / 95 % "
+            f"| {lab['click_to_drawn_median_s']:.2f} s / {lab['click_to_drawn_p95_s']:.2f} s |",
+            f"| passes of the trunk per second, freed memory kept over returned | {memory['ratio']:.2f} x |",
+        ]
+    )
 
 
 def speed() -> str:

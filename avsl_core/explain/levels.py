@@ -1,11 +1,21 @@
-"""Level names in plain words, for those who have never seen a network from inside."""
+"""Level names in plain words, for those who have never seen a network from inside.
+
+They name a level's place in the network and nothing more. That low levels show texture and high ones form is
+often said; measured on pairs that differ in nothing else, the bars do not tell the two apart (see
+:mod:`avsl_core.faithfulness.level_truth`).
+"""
 
 from avsl_core.models.explanation import Component, Explanation
 
-__all__ = ["component_titles", "level_words"]
+__all__ = ["LEVELS_NOTE", "component_titles", "level_words"]
 
-_LOWEST, _HIGHEST = "local patterns and colour", "parts and the whole"
-_BETWEEN = {1: ("shapes and small parts",), 2: ("shapes", "small parts")}
+LEVELS_NOTE = (
+    "A level is a depth of the network, not a kind of difference: on drawn birds, changing only a pattern or "
+    "only a shape moved the bars alike."
+)
+"""What the bars may be taken to mean, for whoever shows them."""
+
+_LOWEST, _HIGHEST, _BETWEEN = "early in the network", "late in the network", "half-way up the network"
 
 
 def component_titles(explanation: Explanation) -> dict[str, tuple[str, str]]:
@@ -15,8 +25,8 @@ def component_titles(explanation: Explanation) -> dict[str, tuple[str, str]]:
         explanation: Components named ``level1`` ... are named by their height; others keep their name.
 
     Returns:
-        By component name, in its order: a short title and a gloss, such as ``("Level 1", "local patterns and
-        colour, 28 x 28 cells")``.
+        By component name, in its order: a short title and a gloss, such as ``("Level 1", "early in
+        the network, 28 x 28 cells")``.
     """
     levels = [c for c in explanation.components if c.name.startswith("level")]
     titles: dict[str, tuple[str, str]] = {}
@@ -31,7 +41,7 @@ def component_titles(explanation: Explanation) -> dict[str, tuple[str, str]]:
 
 
 def level_words(index: int, count: int) -> str:
-    """What a level looks at, in a few words.
+    """Where a level is, in a few words.
 
     Args:
         index: 0 for the lowest.
@@ -39,16 +49,13 @@ def level_words(index: int, count: int) -> str:
 
     Example:
         >>> [level_words(i, 3) for i in range(3)]
-        ['local patterns and colour', 'shapes and small parts', 'parts and the whole']
+        ['early in the network', 'half-way up the network', 'late in the network']
     """
     if count == 1:
         return "the whole picture"
     if index == 0:
         return _LOWEST
-    if index == count - 1:
-        return _HIGHEST
-    words = _BETWEEN.get(count - 2)
-    return words[index - 1] if words else "shapes and small parts"
+    return _HIGHEST if index == count - 1 else _BETWEEN
 
 
 def _grid(component: Component) -> str:

@@ -68,7 +68,7 @@ def test_removing_a_picture_takes_its_result_away(page):
 
 def test_an_example_is_one_key_away(page):
     first = opened(page)
-    page.locator("#example-4").focus()
+    page.locator("#example-6").focus()
     page.keyboard.press("Enter")
     wait_for_change(page, first)
     expect(page.locator("#message")).to_contain_text("Two round fruits")

@@ -21,7 +21,7 @@ def page(visit):
 def test_the_page_opens_with_a_change_to_look_at(page):
     expect(page.locator(".lab-birds img")).to_have_count(2)
     expect(page.locator(".lab-maps img")).to_have_count(2)
-    expect(page.locator("#lab-levels img")).to_have_count(6)
+    expect(page.locator("#lab-levels img")).to_have_count(4)
     assert distance(page) > 0
     expect(page.locator("#lab-score")).to_contain_text("No change scored yet")
     shoot(page, "opened")
@@ -93,7 +93,7 @@ def test_the_result_can_be_saved_as_one_page(page, tmp_path):
     download.value.save_as(tmp_path / "birds.html")
     saved = (tmp_path / "birds.html").read_text(encoding="utf-8")
     assert download.value.suggested_filename == "birds.html"
-    assert saved.count("data:image/jpeg") == 10
+    assert saved.count("data:image/jpeg") == 8
     assert 'id="lab-distance"' in saved
 
 

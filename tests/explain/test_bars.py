@@ -65,4 +65,4 @@ def test_names_are_escaped():
 def test_every_level_of_any_network_has_words(count):
     words = [level_words(index, count) for index in range(count)]
     assert all(words)
-    assert count < 2 or (words[0] == "local patterns and colour" and words[-1] == "parts and the whole")
+    assert count < 2 or (words[0] == "early in the network" and words[-1] == "late in the network")
