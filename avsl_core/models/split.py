@@ -59,16 +59,20 @@ def split_levels(
     if split != "matched":
         raise ConfigError(f'split must be "matched", "zero", "centred" or "similarity", not {split!r}')
     anchor = features[_matching_level(features)]
-    plan = _plan(*anchor)
+    plans = {_grid(anchor[0]): _plan(*anchor)}
     matched = []
     for pair, level in zip(maps, features, strict=True):
-        own = (
-            AF.resize_plan(plan, _grid(anchor[0]), _grid(level[0]))
-            if _follows(level, anchor)
-            else _plan(*level)
-        )
-        matched.append(AF.matched_split(*pair, own))
+        plan = _plan(*level) if not _follows(level, anchor) else _at(_grid(level[0]), plans)
+        matched.append(AF.matched_split(*pair, plan))
     return matched
+
+
+def _at(grid: tuple[int, int], plans: dict[tuple[int, int], Tensor]) -> Tensor:
+    """The first plan on another grid, kept for further levels of that grid."""
+    if grid not in plans:
+        source, plan = next(iter(plans.items()))
+        plans[grid] = AF.resize_plan(plan, source, grid)
+    return plans[grid]
 
 
 def _plan(a: Tensor, b: Tensor) -> Tensor:
