@@ -16,6 +16,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,23 +58,30 @@ def main() -> None:
     options = parser.parse_args()
     files = list_pictures(options.pictures, recursive=True)
     files = files[:: max(1, len(files) // options.count)][: options.count]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "app", "--checkpoint", options.checkpoint, "--port", str(port)]
     started = time.perf_counter()
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_for(url)
+    with running_app(options.checkpoint) as url:
         document = {"start_to_answering_s": round(time.perf_counter() - started, 2)} | measure(url, files)
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
     document["machine"] = describe_machine()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(document, indent=1))
+
+
+@contextmanager
+def running_app(checkpoint: str) -> Iterator[str]:
+    """The app in a process of its own, answering at the address given."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "app", "--checkpoint", checkpoint, "--port", str(port)]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_for(url)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
 
 
 def measure(url: str, files: list[Path]) -> dict[str, Any]:

@@ -10,15 +10,12 @@ import argparse
 import json
 import random
 import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from app_latency import ARGUMENTS, ROOT, wait_for
+from app_latency import ARGUMENTS, running_app
 from machine import describe_machine
 from playwright.sync_api import Page, sync_playwright
 
@@ -45,18 +42,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/lab_latency.json"))
     options = parser.parse_args()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "app", "--checkpoint", options.checkpoint, "--port", str(port)]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_for(url)
+    with running_app(options.checkpoint) as url:
         document = measure(f"{url}/lab", options.count, options.seed)
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
     document["machine"] = describe_machine()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

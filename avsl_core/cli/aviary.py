@@ -18,7 +18,7 @@ The same arguments give the same bytes. A run that was broken off is taken up by
 _EXAMPLES = """\
   train_cli.py aviary birds/ --count 2000 --seed 1
   train_cli.py aviary birds/ --count 2000 --seed 1 --masks birds-parts/
-  train_cli.py train --recipe cpu --dataset split --data birds/split.json --out birds.safetensors
+  train_cli.py train --recipe cpu --data birds/split.json --out birds.safetensors
   train_cli.py evaluate birds.safetensors birds/split.json"""
 
 

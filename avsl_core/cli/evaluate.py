@@ -7,7 +7,7 @@ from typing import Any
 
 from avsl_core.checkpoint import Checkpoint, load_checkpoint
 from avsl_core.cli.output import add_device_option, add_json_option, print_json, print_lines
-from avsl_core.data import DATASETS, LoadOptions, PictureSet, load_dataset, read_folder
+from avsl_core.data import DATASETS, LoadOptions, PictureSet, kind_of, load_dataset, read_folder
 from avsl_core.encoding import encode_pictures
 from avsl_core.errors import ConfigError, DataError
 from avsl_core.evaluation import evaluate_encoding, evaluate_queries
@@ -79,7 +79,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _parts(options: argparse.Namespace) -> tuple[PictureSet, PictureSet | None]:
     """The queries, and the gallery where it is not the queries themselves."""
-    kind = options.dataset or ("split" if options.folder.suffix == ".json" else "folder")
+    kind = options.dataset or kind_of(options.folder)
     if kind == "folder":
         return read_folder(options.folder), None
     split = load_dataset(kind, options.folder, LoadOptions(val_fraction=0.0))

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from avsl_core.cli.output import add_device_option, print_lines
-from avsl_core.data import DATASETS, LoadOptions, Split, load_dataset, write_split
+from avsl_core.data import DATASETS, LoadOptions, Split, kind_of, load_dataset, write_split
 from avsl_core.errors import ConfigError, DataError
 from avsl_core.training import RECIPES, Trainer, TrainResult, find_recipe, start_process, stop_process
 
 __all__ = ["add_command"]
 
 _DESCRIPTION = """\
-Train a model by a named recipe. DATA is a folder of classes, DATA/<class>/<picture>, unless --dataset names
-something else. Classes, not pictures, are split: the model learns on some, the best epoch is chosen on
+Train a model by a named recipe. DATA is a folder of classes, DATA/<class>/<picture>, or a split file (.json),
+unless --dataset names something else. Classes, not pictures, are split: the model learns on some, the best epoch is chosen on
 others, and the test classes are never looked at.
 
 Interrupt with Ctrl-C at any time and go on with --resume: at most the running epoch is lost."""
@@ -44,7 +44,11 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("--recipe", required=True, metavar="NAME", help=f"one of {', '.join(RECIPES)}")
     parser.add_argument("--data", required=True, type=Path, help="folder, split file or archive")
-    parser.add_argument("--dataset", default="folder", metavar="KIND", help=f"one of {', '.join(DATASETS)}")
+    parser.add_argument(
+        "--dataset",
+        metavar="KIND",
+        help=f"one of {', '.join(DATASETS)}; a .json is a split file, else folder",
+    )
     parser.add_argument(
         "--out", required=True, type=Path, metavar="CHECKPOINT", help="the .safetensors file to write"
     )
@@ -86,7 +90,7 @@ def _run(options: argparse.Namespace) -> int:
         seed=options.split_seed,
         download=options.download,
     )
-    split = load_dataset(options.dataset, options.data, loading)
+    split = load_dataset(_kind(options), options.data, loading)
     if split.train is None:
         raise DataError(f"{options.data}: has no training part")
     logging.getLogger("avsl_core").setLevel(logging.WARNING if options.quiet else logging.INFO)
@@ -126,10 +130,14 @@ def _record(split: Split, options: argparse.Namespace) -> dict[str, Any]:
     """What was learned from, for the checkpoint."""
     return {
         "data": options.data.name,
-        "dataset": options.dataset,
+        "dataset": _kind(options),
         "parts": {name: {"classes": p.num_classes, "pictures": len(p)} for name, p in split.parts().items()},
         "split_seed": options.split_seed,
     }
+
+
+def _kind(options: argparse.Namespace) -> str:
+    return options.dataset or kind_of(options.data)
 
 
 def _fractions(text: str) -> tuple[float, float, float]:

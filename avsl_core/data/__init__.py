@@ -7,7 +7,7 @@ from avsl_core.data.cub_parts import CubParts, PartsPicture, read_cub_parts
 from avsl_core.data.dataset import Box, Picture, PictureSet, merge
 from avsl_core.data.folder import PICTURE_EXTENSIONS, list_pictures, read_folder
 from avsl_core.data.inshop import read_inshop
-from avsl_core.data.registry import DATASETS, LoadOptions, load_dataset
+from avsl_core.data.registry import DATASETS, LoadOptions, kind_of, load_dataset
 from avsl_core.data.sop import read_sop
 from avsl_core.data.split_file import read_split_file, write_split
 from avsl_core.data.splits import Split, hold_out_classes, split_classes
@@ -25,6 +25,7 @@ __all__ = [
     "Split",
     "extract",
     "hold_out_classes",
+    "kind_of",
     "list_pictures",
     "load_dataset",
     "merge",

@@ -21,7 +21,7 @@ from avsl_core.data.splits import Split, hold_out_classes, split_classes
 from avsl_core.data.torchvision_sets import TORCHVISION_SETS, read_torchvision
 from avsl_core.errors import ConfigError
 
-__all__ = ["DATASETS", "LoadOptions", "Reader", "load_dataset"]
+__all__ = ["DATASETS", "LoadOptions", "Reader", "kind_of", "load_dataset"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class LoadOptions:
 
 
 Reader = Callable[[Path, LoadOptions], Split]
+
+
+def kind_of(root: str | os.PathLike[str]) -> str:
+    """What a path holds when nobody says: a split file if it is a ``.json``, else a folder of classes."""
+    return "split" if Path(root).suffix == ".json" else "folder"
 
 
 def load_dataset(spec: str, root: str | os.PathLike[str], options: LoadOptions | None = None) -> Split:

@@ -161,6 +161,13 @@ def test_training_leaves_a_split_file_whose_test_part_can_be_evaluated(tmp_path,
     assert set(held_out).isdisjoint(load_checkpoint(out).class_names)
     assert main(["evaluate", str(out), str(split), "--part", "gallery", "--device", "cpu"]) == 2
     assert "no part 'gallery'; it has train, val, test" in capsys.readouterr().err
+    # Learning again from the split file keeps the division.
+    arguments[arguments.index("--data") + 1] = str(split)
+    arguments[arguments.index("--out") + 1] = str(tmp_path / "again.safetensors")
+    assert main([*arguments, "--quiet", "--device", "cpu"]) == 0
+    again = load_checkpoint(tmp_path / "again.safetensors")
+    assert again.class_names == load_checkpoint(out).class_names
+    assert again.record["dataset"] == "split"
 
 
 def test_in_shop_queries_are_ranked_against_its_gallery(tmp_path, checkpoint, capsys):
