@@ -14,8 +14,8 @@ __all__ = ["add_command"]
 
 _DESCRIPTION = """\
 Train a model by a named recipe. DATA is a folder of classes, DATA/<class>/<picture>, or a split file (.json),
-unless --dataset names something else. Classes, not pictures, are split: the model learns on some, the best epoch is chosen on
-others, and the test classes are never looked at.
+unless --dataset names something else. Classes, not pictures, are split: the model learns on some, the best
+epoch is chosen on others, and the test classes are never looked at.
 
 Interrupt with Ctrl-C at any time and go on with --resume: at most the running epoch is lost."""
 
