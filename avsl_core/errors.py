@@ -10,6 +10,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "EncodingError",
+    "GalleryError",
     "ImageError",
     "TrainingError",
 ]
@@ -37,6 +38,10 @@ class CheckpointError(AvslError):
 
 class EncodingError(AvslError):
     """Two encodings do not belong together, or lack what an operation needs."""
+
+
+class GalleryError(AvslError):
+    """A gallery is missing, damaged, in use, unfinished, or was made by another checkpoint."""
 
 
 class TrainingError(AvslError):

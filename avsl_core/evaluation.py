@@ -1,18 +1,32 @@
 """Judge a model on labelled pictures: retrieval metrics, and what its distances mean."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from avsl_core.metrics import PairDistribution, RetrievalMetrics, evaluate_retrieval, nmi, pair_distances
-from avsl_core.models import Encoding, SimilarityModel
+from avsl_core.errors import ConfigError
+from avsl_core.metrics import (
+    PairDistribution,
+    QueryScores,
+    RetrievalMetrics,
+    count_positives,
+    evaluate_retrieval,
+    mean_scores,
+    nmi,
+    pair_distances,
+    score_neighbours,
+)
+from avsl_core.models import Encoding, Measure, Rows, SimilarityModel
+from avsl_core.search import ExactSearch, MemoryRows
 
-__all__ = ["Evaluation", "distance_rows", "evaluate_encoding", "evaluate_queries"]
+__all__ = ["Evaluation", "distance_rows", "evaluate_encoding", "evaluate_queries", "measure_pairs_of"]
 
 _ROW_BYTES = 64 * 2**20
-_HELD = 8000  # pictures whose distance matrix (256 MB) is kept to be read twice
+_QUERIES = 2048
+_PAIRS = 200_000  # of each kind: quantiles of more hardly differ
+_CHUNK = 8192
 
 
 @dataclass(frozen=True)
@@ -21,11 +35,11 @@ class Evaluation:
 
     Attributes:
         metrics: Retrieval and, if asked for, clustering.
-        pairs: Distances of same-kind and different-kind pairs.
+        pairs: Distances of same-kind and different-kind pairs, or None if not asked for.
     """
 
     metrics: RetrievalMetrics
-    pairs: PairDistribution
+    pairs: PairDistribution | None
 
 
 @torch.inference_mode()
@@ -36,9 +50,14 @@ def evaluate_encoding(
     *,
     ks: Sequence[int] = (1, 2, 4, 8),
     with_nmi: bool = False,
+    with_pairs: bool = True,
+    full_ranking: bool = False,
     seed: int = 0,
 ) -> Evaluation:
     """Rank every picture's neighbours among the others by the model's exact distance.
+
+    The neighbours come from :class:`avsl_core.search.ExactSearch`: as many as the metrics need, the same as
+    from measuring every pair, at a small part of its cost.
 
     Args:
         model: Measures.
@@ -46,23 +65,24 @@ def evaluate_encoding(
         labels: Their classes.
         ks: The k of R@k.
         with_nmi: Whether to cluster as well (k-means on the node vectors).
-        seed: Of the clustering and of sampling pairs.
+        with_pairs: Whether to measure pairs of the same kind and of different kinds.
+        full_ranking: Whether to measure every pair, which gives the mean average precision as well.
+        seed: Of the clustering and of drawing pairs.
 
     Raises:
         DataError: If no picture has another of its class.
     """
-    rows: Iterable[tuple[int, Tensor]] = distance_rows(model, encoding, encoding)
-    if len(encoding) <= _HELD:
-        rows = list(rows)
-        pairs = pair_distances(rows, labels, seed=seed)
+    if full_ranking:
+        rows = distance_rows(model, encoding, encoding)
+        metrics = evaluate_retrieval(rows, labels, labels, same_set=True, ks=ks)
     else:
-        # The whole matrix would not fit: pairs are drawn from a sample, and the rows pass by once.
-        chosen = _sample(labels, seed)
-        sample = encoding[chosen]
-        pairs = pair_distances(
-            distance_rows(model, sample, sample), [labels[index] for index in chosen], seed=seed
-        )
-    metrics = evaluate_retrieval(rows, labels, labels, same_set=True, ks=ks)
+        flat = model.rows(encoding)
+        metrics = _evaluate_rows(model.measure(), flat, labels, flat, labels, ks=ks, same_set=True)
+    pairs = (
+        pair_distances(measure_pairs_of(model, encoding), labels, max_pairs=_PAIRS, seed=seed)
+        if with_pairs
+        else None
+    )
     if with_nmi:
         metrics = metrics.with_nmi(nmi(model.node_vectors(encoding), labels, seed))
     return Evaluation(metrics, pairs)
@@ -77,6 +97,7 @@ def evaluate_queries(
     gallery_labels: Sequence[int],
     *,
     ks: Sequence[int] = (1, 2, 4, 8),
+    full_ranking: bool = False,
 ) -> RetrievalMetrics:
     """Rank a gallery's pictures for queries that are not part of it (In-Shop).
 
@@ -87,27 +108,37 @@ def evaluate_queries(
         gallery: Encoded as ``"gallery"``.
         gallery_labels: Their classes.
         ks: The k of R@k.
+        full_ranking: Whether to measure every pair, which gives the mean average precision as well.
 
     Raises:
         DataError: If no query has a picture of its class in the gallery.
     """
-    rows = distance_rows(model, queries, gallery)
-    return evaluate_retrieval(rows, query_labels, gallery_labels, same_set=False, ks=ks)
+    if full_ranking:
+        rows = distance_rows(model, queries, gallery)
+        return evaluate_retrieval(rows, query_labels, gallery_labels, same_set=False, ks=ks)
+    return _evaluate_rows(
+        model.measure(),
+        model.rows(queries),
+        query_labels,
+        model.rows(gallery),
+        gallery_labels,
+        ks=ks,
+        same_set=False,
+    )
 
 
-def _sample(labels: Sequence[int], seed: int) -> list[int]:
-    """Whole classes, drawn until enough pictures are together: same-kind pairs stay frequent."""
-    by_class: dict[int, list[int]] = {}
-    for index, label in enumerate(labels):
-        by_class.setdefault(label, []).append(index)
-    order = torch.randperm(len(by_class), generator=torch.Generator().manual_seed(seed)).tolist()
-    classes = list(by_class.values())
-    chosen: list[int] = []
-    for taken, position in enumerate(order):
-        if taken >= 2 and len(chosen) >= _HELD // 4:
-            break
-        chosen += classes[position][: max(2, _HELD // 8)]
-    return chosen
+def measure_pairs_of(model: SimilarityModel, encoding: Encoding) -> Callable[[Tensor, Tensor], Tensor]:
+    """A function from picture numbers of both sides, ``[P]`` each, to distances ``[P]``."""
+    rows, measure = model.rows(encoding), model.measure()
+
+    def measured(first: Tensor, second: Tensor) -> Tensor:
+        parts = [
+            measure.distances(rows[first[start : start + _CHUNK]], rows[second[start : start + _CHUNK]])
+            for start in range(0, len(first), _CHUNK)
+        ]
+        return torch.cat(parts)
+
+    return measured
 
 
 def distance_rows(model: SimilarityModel, a: Encoding, b: Encoding) -> Iterator[tuple[int, Tensor]]:
@@ -115,3 +146,32 @@ def distance_rows(model: SimilarityModel, a: Encoding, b: Encoding) -> Iterator[
     per_block = max(1, _ROW_BYTES // (4 * len(b)))
     for start in range(0, len(a), per_block):
         yield start, model.distance_matrix(a[start : start + per_block], b)
+
+
+def _evaluate_rows(
+    measure: Measure,
+    queries: Rows,
+    query_labels: Sequence[int],
+    gallery: Rows,
+    gallery_labels: Sequence[int],
+    *,
+    ks: Sequence[int],
+    same_set: bool,
+) -> RetrievalMetrics:
+    """Find as many neighbours as the metrics look at, for queries of like need together."""
+    if not ks or min(ks) < 1:
+        raise ConfigError(f"ks is {tuple(ks)}: give whole numbers from 1 up")
+    own = torch.as_tensor(query_labels)
+    positives = count_positives(query_labels, gallery_labels, same_set=same_set)
+    search = ExactSearch(measure, MemoryRows(gallery), device=gallery.vectors.device)
+    order = positives.argsort(stable=True)
+    scores: list[QueryScores] = []
+    for start in range(0, len(order), _QUERIES):
+        some = order[start : start + _QUERIES]
+        k = min(max(*ks, int(positives[some].max())), len(gallery))
+        on_device = some.to(queries.vectors.device)
+        found = search.search(queries[on_device], k, exclude=some if same_set else None)
+        scores.append(
+            score_neighbours(found.rows, own[some], torch.as_tensor(gallery_labels), positives[some])
+        )
+    return mean_scores(QueryScores.concatenate(scores), ks)

@@ -1,10 +1,12 @@
+import dataclasses
+
 import pytest
 import torch
 
 from avsl_core import evaluation
 from avsl_core.encoding import encode_pictures
-from avsl_core.errors import DataError
-from avsl_core.evaluation import distance_rows, evaluate_encoding
+from avsl_core.errors import ConfigError, DataError
+from avsl_core.evaluation import distance_rows, evaluate_encoding, evaluate_queries, measure_pairs_of
 from avsl_core.images import Preprocess
 
 LABELS = [0, 0, 1, 1, 2, 2]
@@ -23,12 +25,50 @@ def test_rows_are_the_whole_matrix(avsl, encoding, monkeypatch):
     torch.testing.assert_close(torch.cat([r for _, r in rows]), avsl.distance_matrix(encoding, encoding))
 
 
-def test_a_set_too_large_to_hold_gives_the_same_metrics(avsl, encoding, monkeypatch):
-    whole = evaluate_encoding(avsl, encoding, LABELS)
-    monkeypatch.setattr(evaluation, "_HELD", 5)
-    passing = evaluate_encoding(avsl, encoding, LABELS)
-    assert passing.metrics == whole.metrics
-    assert passing.pairs.same_count <= whole.pairs.same_count
+def test_neighbours_give_the_metrics_of_whole_rankings(avsl, encoding):
+    found = evaluate_encoding(avsl, encoding, LABELS)
+    ranked = evaluate_encoding(avsl, encoding, LABELS, full_ranking=True)
+    assert_alike(found.metrics, ranked.metrics)
+    assert found.pairs == ranked.pairs
+
+
+@pytest.mark.parametrize("sizes", [(2, 3, 1, 7), (40, 2, 2), (1, 1, 5)])
+def test_classes_of_any_size_are_scored_alike(avsl, sizes, monkeypatch):
+    monkeypatch.setattr(evaluation, "_QUERIES", 4)
+    generator = torch.Generator().manual_seed(len(sizes))
+    images = torch.randn(sum(sizes), 3, 32, 32, generator=generator)
+    labels = [label for label, size in enumerate(sizes) for _ in range(size)]
+    with torch.inference_mode():
+        encoding = avsl.encode(images, keep_maps=False)
+    options = {"ks": (1, 3, 100), "with_pairs": False}
+    found = evaluate_encoding(avsl, encoding, labels, **options)
+    ranked = evaluate_encoding(avsl, encoding, labels, full_ranking=True, **options)
+    assert_alike(found.metrics, ranked.metrics)
+    assert found.pairs is None
+
+
+def test_queries_against_another_set_are_scored_alike(avsl, encoding):
+    sides = (encoding[:3], LABELS[:3], encoding[2:], LABELS[2:])
+    found = evaluate_queries(avsl, *sides)
+    ranked = evaluate_queries(avsl, *sides, full_ranking=True)
+    assert_alike(found, ranked)
+
+
+def assert_alike(found, ranked):
+    """All but the figure that needs whole rankings, up to the order of summation."""
+    assert ranked.mean_average_precision is not None
+    expected = dataclasses.replace(ranked, mean_average_precision=None).to_dict()
+    assert found.to_dict() == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_rank_below_one_is_refused(avsl, encoding):
+    with pytest.raises(ConfigError, match="from 1 up"):
+        evaluate_encoding(avsl, encoding, LABELS, ks=(0, 1))
+
+
+def test_pairs_are_measured_as_the_model_does(avsl, encoding):
+    measured = measure_pairs_of(avsl, encoding)(torch.tensor([0, 1]), torch.tensor([2, 5]))
+    torch.testing.assert_close(measured, avsl.distance(encoding[:2], encoding[[2, 5]]), atol=1e-6, rtol=1e-5)
 
 
 def test_nmi_comes_when_asked_for(avsl, encoding):

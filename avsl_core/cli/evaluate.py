@@ -21,7 +21,8 @@ Evaluate a checkpoint on FOLDER/<class>/<picture>, on a part of a split file, or
 published set (In-Shop's queries against its gallery): each picture's neighbours among all the others are
 ranked by the exact distance. recall@k: a picture of the same class is among the k nearest. map@r and
 r_precision look at the first R neighbours, R being how many others of the class there are. All are
-fractions.
+fractions. Only as many neighbours are found as these figures need, which is hundreds of times faster than
+measuring every pair and gives the same.
 
 For a fair figure the classes must not have been trained on. `train` leaves the division it made beside the
 checkpoint: `evaluate my.safetensors my.run/split.json` judges on the classes that training never saw."""
@@ -45,6 +46,9 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--part", default="test", help="which part of a split file or published set (test)")
     add_json_option(parser)
     parser.add_argument("--nmi", action="store_true", help="cluster as well (k-means) and report NMI")
+    parser.add_argument(
+        "--full-ranking", action="store_true", help="measure every pair (slow), and report mAP as well"
+    )
     parser.add_argument("--batch-size", type=int, default=32, help="pictures per pass (%(default)s)")
     parser.add_argument("--workers", type=int, default=0, help="processes that decode pictures")
     parser.add_argument("--precision", choices=("none", "bf16", "fp16"), default="none", help="of the trunk")
@@ -60,10 +64,24 @@ def _run(options: argparse.Namespace) -> int:
     started = time.monotonic()
     encoding = _encode(checkpoint, queries, "query", options)
     if gallery is None:
-        metrics = evaluate_encoding(checkpoint.model, encoding, queries.labels, with_nmi=options.nmi).metrics
+        metrics = evaluate_encoding(
+            checkpoint.model,
+            encoding,
+            queries.labels,
+            with_nmi=options.nmi,
+            with_pairs=False,
+            full_ranking=options.full_ranking,
+        ).metrics
     else:
         others = _encode(checkpoint, gallery, "gallery", options)
-        metrics = evaluate_queries(checkpoint.model, encoding, queries.labels, others, gallery.labels)
+        metrics = evaluate_queries(
+            checkpoint.model,
+            encoding,
+            queries.labels,
+            others,
+            gallery.labels,
+            full_ranking=options.full_ranking,
+        )
     seconds = time.monotonic() - started
     values = metrics.to_dict()
     if options.json:
@@ -71,6 +89,8 @@ def _run(options: argparse.Namespace) -> int:
         print_json(kept | {"seconds": seconds})
         return 0
     lines = [f"{queries.summary()}", *(f"{key:<12}{100 * (values[key] or 0.0):6.2f} %" for key in _PLAIN)]
+    if metrics.mean_average_precision is not None:
+        lines.append(f"{'map':<12}{100 * metrics.mean_average_precision:6.2f} %")
     if metrics.nmi is not None:
         lines.append(f"{'nmi':<12}{100 * metrics.nmi:6.2f} %")
     print_lines([*lines, f"{metrics.queries} queries in {seconds:.1f} s"])

@@ -1,5 +1,6 @@
 """Pure tensor functions: no state, no files, float32 and float64 on any device."""
 
+from avsl_core.functional.bound import gate_range, lower_bound_weights
 from avsl_core.functional.distance import (
     avsl_distance,
     gate,
@@ -26,7 +27,9 @@ __all__ = [
     "centred_split",
     "certainty",
     "gate",
+    "gate_range",
     "linkage",
+    "lower_bound_weights",
     "margin_loss",
     "matched_split",
     "node_contributions",

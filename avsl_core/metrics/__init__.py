@@ -5,16 +5,22 @@ the same kind and of different kinds lie. All of them take tensors or blocks of 
 """
 
 from avsl_core.metrics.clustering import nmi
+from avsl_core.metrics.neighbours import count_positives, score_neighbours
 from avsl_core.metrics.pair_distribution import PairDistribution, Threshold
 from avsl_core.metrics.pairs import pair_distances
+from avsl_core.metrics.ranking import QueryScores
 from avsl_core.metrics.results import RetrievalMetrics
-from avsl_core.metrics.retrieval import evaluate_retrieval
+from avsl_core.metrics.retrieval import evaluate_retrieval, mean_scores
 
 __all__ = [
     "PairDistribution",
+    "QueryScores",
     "RetrievalMetrics",
     "Threshold",
+    "count_positives",
     "evaluate_retrieval",
+    "mean_scores",
     "nmi",
     "pair_distances",
+    "score_neighbours",
 ]

@@ -6,6 +6,8 @@ binary search. A sample of pairs is then a sample of numbers, drawn before any d
 same however the distance matrix is cut into blocks, and costs nothing per pair that is not drawn.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,7 +20,7 @@ __all__ = ["pair_distances"]
 
 
 def pair_distances(
-    distances: Distances,
+    distances: Distances | Callable[[Tensor, Tensor], Tensor],
     labels: Labels,
     *,
     quantiles: int = 101,
@@ -34,7 +36,9 @@ def pair_distances(
     Memory: what the caller holds, and about 100 bytes per pair drawn.
 
     Args:
-        distances: [N, N] of a set with itself, or an iterable of its row blocks (first row, [b, N]).
+        distances: [N, N] of a set with itself; or an iterable of its row blocks (first row, [b, N]); or a
+            function that measures pairs, from two lists of picture numbers [P] to distances [P], which is
+            asked for the drawn pairs only.
         labels: [N] whole numbers.
         quantiles: how many to keep, evenly spaced from the least distance to the greatest; 2 or more.
         max_pairs: most pairs of one kind to look at.
@@ -67,7 +71,11 @@ def pair_distances(
         raise DataError("all pictures are of one class, so there is no pair of different kinds; add a class")
 
     # One reading of the blocks serves both kinds: an iterator can be read only once.
-    values = _read_pairs(distances, len(classes), torch.cat([same, different], dim=1), byte_budget)
+    pairs = torch.cat([same, different], dim=1)
+    if callable(distances):
+        values = _check_finite(distances(*pairs).double().cpu(), pairs)
+    else:
+        values = _check_finite(_read_pairs(distances, len(classes), pairs, byte_budget), pairs)
     return PairDistribution(
         same=_quantiles(values[: same.shape[1]], quantiles),
         different=_quantiles(values[same.shape[1] :], quantiles),
@@ -124,6 +132,11 @@ def _read_pairs(distances: Distances, count: int, pairs: Tensor, byte_budget: in
         here = by_row[int(edges[0]) : int(edges[1])]
         i, j = pairs[:, here].to(block.device)
         values[here] = block[i - start, j].double().cpu()
+    return values
+
+
+def _check_finite(values: Tensor, pairs: Tensor) -> Tensor:
+    """Return the distances of pairs [2, P] if all are finite."""
     broken = ~values.isfinite()
     if broken.any():
         i, j = pairs[:, int(broken.int().argmax())].tolist()

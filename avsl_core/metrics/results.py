@@ -18,7 +18,8 @@ class RetrievalMetrics:
         precision_at_1: share of queries whose nearest picture is of their class.
         r_precision: mean share of positives among the R nearest, R the number of positives of the query.
         map_at_r: mean average precision cut at R.
-        mean_average_precision: mean average precision over the whole ranking.
+        mean_average_precision: mean average precision over the whole ranking, or None when only the nearest
+            were found.
         nmi: normalised mutual information of clusters and classes, or None when it was not computed.
         queries: all queries.
         queries_without_positive: those without another picture of their class in the gallery.
@@ -28,7 +29,7 @@ class RetrievalMetrics:
     precision_at_1: float
     r_precision: float
     map_at_r: float
-    mean_average_precision: float
+    mean_average_precision: float | None
     nmi: float | None
     queries: int
     queries_without_positive: int

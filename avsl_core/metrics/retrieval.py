@@ -15,7 +15,7 @@ from avsl_core.metrics.ranking import SCORING_BYTES, QueryScores, score_rows
 from avsl_core.metrics.results import RetrievalMetrics
 from avsl_core.metrics.rows import Distances, Labels, as_labels, row_slices, rows_within
 
-__all__ = ["evaluate_retrieval"]
+__all__ = ["check_ks", "evaluate_retrieval", "mean_scores"]
 
 
 def evaluate_retrieval(
@@ -65,15 +65,20 @@ def evaluate_retrieval(
     """
     queries = as_labels(query_labels, "query_labels")
     gallery = as_labels(gallery_labels, "gallery_labels")
-    _check_ks(ks)
+    check_ks(ks)
     if same_set and not torch.equal(queries, gallery):
         raise DataError(
             "query_labels and gallery_labels differ although same_set is true; pass the same labels twice"
         )
-    return _mean_scores(_score_all(distances, queries, gallery, same_set, byte_budget), ks)
+    return mean_scores(_score_all(distances, queries, gallery, same_set, byte_budget), ks)
 
 
-def _check_ks(ks: Sequence[int]) -> None:
+def check_ks(ks: Sequence[int]) -> None:
+    """Refuse a k of R@k below 1.
+
+    Raises:
+        ConfigError: Naming it.
+    """
     for k in ks:
         if k < 1:
             raise ConfigError(f"k of R@k is {k}; give whole numbers from 1 up")
@@ -92,8 +97,14 @@ def _score_all(
     return QueryScores.concatenate([parts[start] for start in sorted(parts)])
 
 
-def _mean_scores(scores: QueryScores, ks: Sequence[int]) -> RetrievalMetrics:
-    """Average over the queries that have a positive."""
+def mean_scores(scores: QueryScores, ks: Sequence[int]) -> RetrievalMetrics:
+    """Average over the queries that have a positive.
+
+    Average precisions of NaN, where whole rankings were not made, give None.
+
+    Raises:
+        DataError: If no query has a positive.
+    """
     counted = scores.positives > 0
     total = int(counted.sum())
     if total == 0:
@@ -104,12 +115,13 @@ def _mean_scores(scores: QueryScores, ks: Sequence[int]) -> RetrievalMetrics:
     def mean(values: Tensor) -> float:
         return float(values[counted].double().sum() / total)
 
+    whole = scores.average_precision
     return RetrievalMetrics(
         recall={int(k): mean(scores.first_hit <= k) for k in ks},
         precision_at_1=mean(scores.first_hit == 1),
         r_precision=mean(scores.r_precision),
         map_at_r=mean(scores.map_at_r),
-        mean_average_precision=mean(scores.average_precision),
+        mean_average_precision=None if whole.isnan().any() else mean(whole),
         nmi=None,
         queries=len(counted),
         queries_without_positive=len(counted) - total,

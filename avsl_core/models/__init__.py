@@ -5,6 +5,7 @@ from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel
 from avsl_core.models.embedding import EmbeddingConfig, EmbeddingEncoding, EmbeddingModel
 from avsl_core.models.explanation import Component, Explanation, LevelDetails
+from avsl_core.models.measure import Measure, Rows
 from avsl_core.models.registry import METHODS, build_model, model_config
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "Encoding",
     "Explanation",
     "LevelDetails",
+    "Measure",
     "Role",
+    "Rows",
     "SimilarityModel",
     "build_model",
     "model_config",

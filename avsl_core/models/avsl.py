@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from avsl_core import functional as AF
 from avsl_core.errors import ConfigError, EncodingError
+from avsl_core.models.avsl_measure import AvslMeasure
 from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
 from avsl_core.models.explanation import Component, Explanation, LevelDetails
 from avsl_core.models.heads import kaiming_fan_out
+from avsl_core.models.measure import Rows
 from avsl_core.models.split import cell_coefficients, split_levels
 
 __all__ = ["AvslConfig", "AvslEncoding", "AvslModel", "Nodes"]
@@ -279,6 +281,15 @@ class AvslModel(SimilarityModel):
         mean = [s.mean(dim=0, keepdim=True) for s in own.certainties]
         weights = AF.top_down_weights(self._gates(mean, mean), self.normalized_linkages)
         return torch.cat([n * w.sqrt() for n, w in zip(own.nodes, weights, strict=True)], dim=1)
+
+    def measure(self) -> AvslMeasure:
+        """Gates and linkages as they stand."""
+        return AvslMeasure(list(self.alphas), list(self.betas), self.normalized_linkages, self.config.gamma)
+
+    def rows(self, encoding: Encoding) -> Rows:
+        """All levels' nodes side by side; the certainties of the gated levels."""
+        own = self._own(encoding)
+        return Rows(torch.cat(own.nodes, dim=1), torch.cat(own.certainties[1:], dim=1))
 
     def _own(self, encoding: Encoding) -> AvslEncoding:
         if not isinstance(encoding, AvslEncoding):

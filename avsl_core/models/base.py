@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from avsl_core.errors import EncodingError
 from avsl_core.models.backbone import Backbone
 from avsl_core.models.explanation import Explanation
+from avsl_core.models.measure import Measure, Rows
 
 __all__ = ["Encoding", "Role", "SimilarityModel"]
 
@@ -152,6 +153,14 @@ class SimilarityModel(nn.Module, ABC):
     @abstractmethod
     def node_vectors(self, encoding: Encoding) -> Tensor:
         """One vector per picture, ``[B, D]``, for clustering and approximate search."""
+
+    @abstractmethod
+    def measure(self) -> Measure:
+        """What decides this model's distances, as it stands now, for search on rows."""
+
+    @abstractmethod
+    def rows(self, encoding: Encoding) -> Rows:
+        """Flatten an encoding for search and storage; maps are left behind."""
 
     @property
     def device(self) -> torch.device:

@@ -18,6 +18,7 @@ from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
 from avsl_core.models.explanation import Component, Explanation
 from avsl_core.models.heads import kaiming_fan_out
+from avsl_core.models.measure import EuclideanMeasure, Rows
 from avsl_core.models.split import cell_coefficients, split_levels
 
 __all__ = ["EmbeddingConfig", "EmbeddingEncoding", "EmbeddingModel"]
@@ -160,12 +161,26 @@ class EmbeddingModel(SimilarityModel):
         """The levels' vectors side by side, scaled so that the whole has length 1."""
         return torch.cat(self._own(encoding).nodes, dim=1) / math.sqrt(self.levels)
 
+    def measure(self) -> EuclideanMeasure:
+        """Each level's squared distance, with equal weight."""
+        names = [f"level{level + 1}" for level in range(self.levels)]
+        return EuclideanMeasure(names, self._widths, [1.0 / self.levels] * self.levels)
+
+    def rows(self, encoding: Encoding) -> Rows:
+        """All levels' vectors side by side; no gates."""
+        vectors = torch.cat(self._own(encoding).nodes, dim=1)
+        return Rows(vectors, vectors.new_zeros((len(vectors), 0)))
+
+    @property
+    def _widths(self) -> list[int]:
+        return [self.config.nodes or channels for channels in self.trunk.channels]
+
     def _own(self, encoding: Encoding) -> EmbeddingEncoding:
         if not isinstance(encoding, EmbeddingEncoding):
             raise EncodingError(
                 f"need an EmbeddingEncoding, not {type(encoding).__name__}: encode with this model"
             )
-        check_widths(encoding.nodes, [self.config.nodes or channels for channels in self.trunk.channels])
+        check_widths(encoding.nodes, self._widths)
         return encoding
 
     def _map(self, features: Tensor, level: int, coefficients: Tensor, embedding: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from avsl_core.errors import ConfigError, DataError
-from avsl_core.metrics import nmi
+from avsl_core.metrics import clustering, nmi
 
 TWO_HEAPS = torch.tensor([[0.0, 0.0], [0.0, 0.1], [9.0, 9.0], [9.0, 9.1]])
 
@@ -92,3 +92,14 @@ class TestExceptions:
     def test_no_starts(self):
         with pytest.raises(ConfigError, match="restarts"):
             nmi(TWO_HEAPS, [0, 0, 1, 1], seed=0, restarts=0)
+
+
+class TestManyClusters:
+    def test_a_large_set_is_clustered_as_well(self, monkeypatch):
+        labels = torch.arange(40).repeat_interleave(6)
+        points = 9.0 * torch.nn.functional.one_hot(labels).float()
+        points += 0.1 * torch.randn(points.shape, generator=torch.Generator().manual_seed(4))
+        monkeypatch.setattr(clustering, "_MANY", 100)
+        value = nmi(points, labels, seed=5, restarts=3)
+        assert value == nmi(points, labels, seed=5, restarts=3)
+        assert value > 0.9
