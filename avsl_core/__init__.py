@@ -7,6 +7,10 @@ The public face of the library::
     model = avsl.load("default")
     result = avsl.compare(model, "a.jpg", "b.jpg")
     result.distance, result.verdict.words, result.explanation.components
+
+    avsl.build_gallery(model, "pictures/", "gallery/")
+    searcher = avsl.Searcher(model, avsl.Gallery.open("gallery/"))
+    searcher.search("a.jpg", k=10).hits
 """
 
 from avsl_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, shipped_checkpoints
@@ -18,17 +22,21 @@ from avsl_core.errors import (
     ConfigError,
     DataError,
     EncodingError,
+    GalleryError,
     ImageError,
     TrainingError,
 )
 from avsl_core.evaluation import Evaluation, evaluate_encoding
+from avsl_core.gallery import BuildOptions, Gallery, add_pictures, build_gallery, remove_pictures
 from avsl_core.images import Preprocess, load_image
 from avsl_core.models import Component, Explanation, SimilarityModel, build_model
+from avsl_core.search.searcher import Hit, Searcher, SearchResult
 
 load = load_checkpoint
 
 __all__ = [
     "AvslError",
+    "BuildOptions",
     "Checkpoint",
     "CheckpointError",
     "Comparison",
@@ -39,10 +47,17 @@ __all__ = [
     "EncodingError",
     "Evaluation",
     "Explanation",
+    "Gallery",
+    "GalleryError",
+    "Hit",
     "ImageError",
     "Preprocess",
+    "SearchResult",
+    "Searcher",
     "SimilarityModel",
     "TrainingError",
+    "add_pictures",
+    "build_gallery",
     "build_model",
     "compare",
     "compare_encoded",
@@ -52,6 +67,7 @@ __all__ = [
     "load",
     "load_checkpoint",
     "load_image",
+    "remove_pictures",
     "save_checkpoint",
     "shipped_checkpoints",
 ]

@@ -4,6 +4,7 @@ The JSON description travels in the file's metadata. Nothing is ever unpickled.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -22,7 +23,14 @@ from avsl_core.images import Preprocess
 from avsl_core.metrics import PairDistribution
 from avsl_core.models import SimilarityModel, build_model, model_config
 
-__all__ = ["Checkpoint", "find_checkpoint", "load_checkpoint", "save_checkpoint", "shipped_checkpoints"]
+__all__ = [
+    "Checkpoint",
+    "find_checkpoint",
+    "fingerprint",
+    "load_checkpoint",
+    "save_checkpoint",
+    "shipped_checkpoints",
+]
 
 _FORMAT = "avsl-checkpoint"
 _VERSION = 1
@@ -129,6 +137,28 @@ def find_checkpoint(path: str | os.PathLike[str]) -> Path:
 def shipped_checkpoints() -> dict[str, Path]:
     """Names and files of the checkpoints that come with the project."""
     return {file.stem: file for file in sorted(_SHIPPED.glob("*.safetensors"))}
+
+
+def fingerprint(checkpoint: Checkpoint) -> str:
+    """A mark of everything that decides a checkpoint's encodings and distances, and of nothing else.
+
+    Equal for the same weights, configuration and preprocessing, whatever the file's name or papers.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    settings = {
+        "method": checkpoint.model.method,
+        "model": model_config(checkpoint.model),
+        "preprocess": to_dict(checkpoint.preprocess),
+    }
+    digest.update(json.dumps(settings, sort_keys=True).encode())
+    for name, tensor in sorted(checkpoint.model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        # As bytes: NumPy lacks some of torch's number types.
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def write_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], path: Path) -> None:

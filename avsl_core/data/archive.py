@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
+import contextlib
 import gzip
+import io
 import logging
+import lzma
 import os
 import re
 import shutil
@@ -13,7 +17,9 @@ import tempfile
 import time
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any, cast
 
 from avsl_core.errors import DataError
 
@@ -24,12 +30,15 @@ _log = logging.getLogger(__name__)
 _ENDINGS = (".tar.gz", ".tgz", ".tar", ".zip")
 _STAMP = ".archive_size"
 _ABANDONED_AFTER_SECONDS = 24 * 3600
+_TAR_OVERHEAD = 64 * 2**20
+_COMPRESSIONS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ", lzma.open))
 _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
     gzip.BadGzipFile,
     zlib.error,
     EOFError,
+    lzma.LZMAError,
     NotImplementedError,
     OverflowError,
     ValueError,
@@ -41,7 +50,9 @@ def is_archive(path: str | os.PathLike[str]) -> bool:
     return Path(path).name.lower().endswith(_ENDINGS)
 
 
-def extract(archive: str | os.PathLike[str]) -> Path:
+def extract(
+    archive: str | os.PathLike[str], *, max_bytes: int | None = None, max_files: int | None = None
+) -> Path:
     """Unpack an archive into the folder `<archive>.extracted` beside it, or find that done already.
 
     The files are written to a temporary folder that gets its final name when it is complete, so an
@@ -50,13 +61,16 @@ def extract(archive: str | os.PathLike[str]) -> Path:
 
     Args:
         archive: a .tar, .tar.gz, .tgz or .zip file.
+        max_bytes: refuse an archive whose files are larger together, whatever it says of their sizes; None
+            for as much as the disk holds.
+        max_files: refuse an archive with more entries, folders counted.
 
     Returns:
         The folder with the contents.
 
     Raises:
         DataError: the archive is missing, damaged, locked by a password, holds links or names that lead
-            outside, does not fit on the disk, or is another one than the folder was made from.
+            outside, does not fit on the disk or the limits, or is another one than the folder was made from.
     """
     archive = Path(archive)
     if not archive.is_file() or not is_archive(archive):
@@ -64,7 +78,7 @@ def extract(archive: str | os.PathLike[str]) -> Path:
     target = archive.with_name(f"{archive.name}.extracted")
     size = archive.stat().st_size
     if not target.exists():
-        _extract_anew(archive, target, size)
+        _extract_anew(archive, target, size, _Budget(archive, max_bytes, max_files))
     stamp = target / _STAMP
     if not stamp.is_file() or stamp.read_text(encoding="ascii") != str(size):
         raise DataError(
@@ -130,7 +144,7 @@ def _is_ordinary(name: str) -> bool:
     return not name.startswith(".") and name != "__MACOSX" and not name.endswith(".extracted")
 
 
-def _extract_anew(archive: Path, target: Path, size: int) -> None:
+def _extract_anew(archive: Path, target: Path, size: int, budget: _Budget) -> None:
     _remove_abandoned(archive)
     _log.info("unpacking %s, once, to %s", archive, target)
     try:
@@ -141,9 +155,9 @@ def _extract_anew(archive: Path, target: Path, size: int) -> None:
         ) from error
     try:
         if archive.name.lower().endswith(".zip"):
-            _unpack_zip(archive, partial)
+            _unpack_zip(archive, partial, budget)
         else:
-            _unpack_tar(archive, partial)
+            _unpack_tar(archive, partial, budget)
         (partial / _STAMP).write_text(str(size), encoding="ascii")
         partial.chmod(0o755)
         _publish(partial, target)
@@ -164,13 +178,101 @@ def _publish(partial: Path, target: Path) -> None:
             raise
 
 
-def _unpack_tar(archive: Path, folder: Path) -> None:
+class _Budget:
+    """What an archive may still unpack to.
+
+    Args:
+        archive: For the message.
+        max_bytes: Of all files together; None for no limit.
+        max_files: Entries; None for no limit.
+    """
+
+    def __init__(self, archive: Path, max_bytes: int | None, max_files: int | None) -> None:
+        self.archive, self.max_bytes, self.max_files = archive, max_bytes, max_files
+        self._bytes = self._files = 0
+
+    def add(self, size: int) -> None:
+        """Count one more entry of that size, before it is written."""
+        self._bytes += size
+        self._files += 1
+        if self.max_files is not None and self._files > self.max_files:
+            raise DataError(
+                f"{self.archive}: refused, it has more than the {self.max_files:,} files allowed; "
+                "raise that limit if you trust it"
+            )
+        if self.max_bytes is not None and self._bytes > self.max_bytes:
+            raise self.too_large()
+
+    def too_large(self) -> DataError:
+        """The error for an archive that unpacks to too much."""
+        return DataError(
+            f"{self.archive}: refused, it unpacks to more than the {self.max_bytes:,} bytes allowed; "
+            "raise that limit if you trust it"
+        )
+
+
+class _Bounded(io.RawIOBase):
+    """A decompressed tar that ends in an error when it is longer than its files could explain.
+
+    Sizes of entries are checked one by one; this bounds what is no file: headers, which are read into
+    memory whole, entries without content, and padding without end.
+    """
+
+    def __init__(self, inner: IO[bytes], budget: _Budget, max_bytes: int) -> None:
+        super().__init__()
+        self._inner, self._budget = inner, budget
+        self._most = 2 * max_bytes + _TAR_OVERHEAD
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if size > _TAR_OVERHEAD:
+            raise ValueError(f"a header of {size:,} bytes")
+        data = self._inner.read(size if size >= 0 else self._most + 1)
+        return self._checked(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence != os.SEEK_SET or offset > self._most:
+            raise self._budget.too_large()
+        return self._inner.seek(offset)
+
+    def tell(self) -> int:
+        return self._inner.tell()
+
+    def _checked(self, data: bytes) -> bytes:
+        if self._inner.tell() > self._most:
+            raise self._budget.too_large()
+        return data
+
+
+@contextlib.contextmanager
+def _open_tar(archive: Path, budget: _Budget) -> Iterator[tarfile.TarFile]:
+    if budget.max_bytes is None:
+        with tarfile.open(archive) as tar:
+            yield tar
+        return
+    with archive.open("rb") as file:
+        start = file.read(6)
+    opened: Any = next((opener for magic, opener in _COMPRESSIONS if start.startswith(magic)), open)
+    with (
+        opened(archive, "rb") as raw,
+        tarfile.open(fileobj=cast("IO[bytes]", _Bounded(raw, budget, budget.max_bytes)), mode="r:") as tar,
+    ):
+        yield tar
+
+
+def _unpack_tar(archive: Path, folder: Path, budget: _Budget) -> None:
     # One pass: listing a compressed archive first would decompress it twice.
-    with tarfile.open(archive) as tar:
+    with _open_tar(archive, budget) as tar:
         for member in tar:
             _check_name(archive, member.name)
             if not (member.isreg() or member.isdir()):
                 raise DataError(_not_plain(archive, member.name))
+            budget.add(member.size if member.isreg() else 0)
             tar.extract(member, folder, filter="data")
         # Reading on to the very end makes the compression compare its checksum.
         while tar.fileobj is not None and tar.fileobj.read(1 << 20):
@@ -178,9 +280,11 @@ def _unpack_tar(archive: Path, folder: Path) -> None:
     _check_not_empty(archive, folder)
 
 
-def _unpack_zip(archive: Path, folder: Path) -> None:
+def _unpack_zip(archive: Path, folder: Path, budget: _Budget) -> None:
     with zipfile.ZipFile(archive) as zipped:
         members = zipped.infolist()
+        for member in members:
+            budget.add(member.file_size)
         needed, free = sum(member.file_size for member in members), shutil.disk_usage(folder).free
         if needed > free:
             raise DataError(f"{archive}: needs {needed:,} bytes but {free:,} are free beside it; make room")
@@ -191,6 +295,7 @@ def _unpack_zip(archive: Path, folder: Path) -> None:
                 raise DataError(_not_plain(archive, member.filename))
             if member.flag_bits & 1:
                 raise DataError(f"{archive}: locked by a password; unpack it yourself and give that folder")
+            # Never writes more than the size that was counted above, whatever the data would give.
             zipped.extract(member, folder)
     _check_not_empty(archive, folder)
 
@@ -212,8 +317,9 @@ def _check_not_empty(archive: Path, folder: Path) -> None:
 def _remove_abandoned(archive: Path) -> None:
     """Remove what a killed extraction left; a day's age says that no process is still writing there."""
     for leftover in archive.parent.glob(f"{_glob_escape(archive.name)}.partial-*"):
-        if time.time() - leftover.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
-            shutil.rmtree(leftover, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # another process has just finished with it
+            if time.time() - leftover.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _glob_escape(name: str) -> str:

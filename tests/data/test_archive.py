@@ -1,3 +1,4 @@
+import gzip
 import io
 import os
 import signal
@@ -156,6 +157,79 @@ def test_a_damaged_archive_leaves_nothing_and_a_whole_one_works_then(tmp_path, m
     assert set(tmp_path.iterdir()) == {archive}
     archive.write_bytes(whole)
     assert contents(extract(archive)) == files
+
+
+def test_an_archive_within_the_limits_is_unpacked(archive):
+    size = sum(map(len, FILES.values()))
+    assert contents(extract(archive, max_bytes=size, max_files=2)) == FILES
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [({"max_bytes": 13}, "more than the 13 bytes allowed"), ({"max_files": 1}, "more than the 1 files")],
+)
+def test_an_archive_above_a_limit_is_refused_and_leaves_nothing(archive, tmp_path, limits, message):
+    with pytest.raises(DataError, match=message):
+        extract(archive, **limits)
+    assert set(tmp_path.iterdir()) == {archive}
+
+
+def test_folders_count_as_files(tmp_path):
+    folders = [tarfile.TarInfo(f"folder{number}") for number in range(50)]
+    for folder in folders:
+        folder.type = tarfile.DIRTYPE
+    archive = make_tar(tmp_path / "many.tar", FILES, "w", members=folders)
+    with pytest.raises(DataError, match="more than the 40 files allowed"):
+        extract(archive, max_files=40)
+
+
+def test_a_zip_that_lies_about_sizes_never_writes_more_than_it_admits(tmp_path):
+    archive = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr("zeros.bin", bytes(5_000_000))
+    raw = archive.read_bytes()
+    archive.write_bytes(raw.replace((5_000_000).to_bytes(4, "little"), (1000).to_bytes(4, "little")))
+    with pytest.raises(DataError, match="damaged or incomplete"):
+        extract(archive, max_bytes=2000)
+    assert set(tmp_path.iterdir()) == {archive}
+
+
+def test_a_tar_of_endless_padding_is_refused(tmp_path):
+    archive = make_tar(tmp_path / "bomb.tgz", FILES)
+    with gzip.open(archive, "ab", compresslevel=1) as file:
+        for _ in range(70):
+            file.write(bytes(1 << 20))
+    with pytest.raises(DataError, match="more than the 1,000 bytes allowed"):
+        extract(archive, max_bytes=1000)
+
+
+def test_a_tar_header_without_measure_is_not_read_into_memory(tmp_path):
+    member = tarfile.TarInfo("long")
+    member.type, member.size = tarfile.GNUTYPE_LONGNAME, 1 << 40
+    archive = tmp_path / "bomb.tar"
+    archive.write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(4096))
+    with pytest.raises(DataError, match="damaged or incomplete"):
+        extract(archive, max_bytes=1 << 50)
+
+
+def test_a_sparse_file_counts_as_large_as_it_becomes(tmp_path):
+    header = tarfile.TarInfo("sparse")
+    header.type = tarfile.GNUTYPE_SPARSE
+    block = bytearray(header.tobuf(tarfile.GNU_FORMAT))
+    block[386:410] = b"%011o\0%011o\0" % (0, 0)  # the first stretch of data: none
+    block[483:495] = b"%011o\0" % (1 << 30)  # what the file becomes
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    archive = tmp_path / "sparse.tar"
+    archive.write_bytes(bytes(block) + bytes(1024))
+    with pytest.raises(DataError, match="more than the 1,000,000 bytes allowed"):
+        extract(archive, max_bytes=1_000_000)
+
+
+@pytest.mark.parametrize(("mode", "max_bytes"), [("w:bz2", None), ("w:bz2", 1000), ("w:xz", 1000)])
+def test_a_compressed_tar_under_a_plain_name_is_read_all_the_same(tmp_path, mode, max_bytes):
+    archive = make_tar(tmp_path / "set.tar", FILES, mode)
+    assert contents(extract(archive, max_bytes=max_bytes)) == FILES
 
 
 def test_an_archive_with_nothing_in_it_is_refused(tmp_path):

@@ -1,0 +1,124 @@
+"""One file in one reading: its digest, its size, its thumbnail and what the network sees of it."""
+
+import os
+from collections.abc import Set
+from hashlib import blake2b
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from avsl_core.encoding import load_for
+from avsl_core.errors import ImageError
+from avsl_core.gallery.files import remove_quietly, sync_file, typed_errors
+from avsl_core.gallery.segment import DIGEST_BYTES
+from avsl_core.gallery.sources import FileEntry
+from avsl_core.gallery.store import thumbnail_path
+from avsl_core.images import Preprocess
+from avsl_core.images.limits import DEFAULT_LIMITS
+from avsl_core.images.opening import open_picture
+from avsl_core.images.source import label_of, read_bytes
+
+__all__ = ["Pictures", "ReadPicture"]
+
+_QUALITY = 80
+
+
+class ReadPicture(NamedTuple):
+    """A file as a worker hands it over.
+
+    Attributes:
+        number: Of the entry.
+        digest: Of the content; empty where the file could not be read.
+        image: ``[3, S, S]`` for the network; None if the content is known or no picture.
+        width: Pixels per row, upright; 0 without image.
+        height: Number of rows.
+        reason: Why it is no picture, in one line, or None.
+    """
+
+    number: int
+    digest: bytes
+    image: Tensor | None = None
+    width: int = 0
+    height: int = 0
+    reason: str | None = None
+
+
+class Pictures(Dataset[ReadPicture]):
+    """Files to read, in worker processes or here.
+
+    Args:
+        entries: The files.
+        preprocess: The network's.
+        gallery: Where thumbnails go.
+        known: Digests of pictures that the gallery has: their files are not decoded.
+        thumbnail_side: Longest side of a thumbnail.
+    """
+
+    def __init__(
+        self,
+        entries: list[FileEntry],
+        preprocess: Preprocess,
+        gallery: Path,
+        known: Set[bytes],
+        thumbnail_side: int,
+    ) -> None:
+        self.entries, self.preprocess, self.gallery = entries, preprocess, gallery
+        self.known, self.side = known, thumbnail_side
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: int) -> ReadPicture:
+        path = self.entries[index].path
+        label = label_of(path, None)
+        digest = b""
+        try:
+            data = read_bytes(path, DEFAULT_LIMITS, label)
+            digest = blake2b(data, digest_size=DIGEST_BYTES).digest()
+            if digest in self.known:
+                return ReadPicture(index, digest)
+            pixels = load_for(self.preprocess, data, name=label)
+            width, height = _upright_size(data, label, pixels)
+            image = self.preprocess(pixels)
+        except ImageError as error:
+            return ReadPicture(index, digest, reason=str(error).removeprefix(f"{label}: "))
+        with typed_errors(self.gallery):
+            write_thumbnail(thumbnail_path(self.gallery, digest.hex()), pixels, self.side)
+        return ReadPicture(index, digest, image, width, height)
+
+
+def write_thumbnail(path: Path, pixels: NDArray[np.uint8], side: int) -> None:
+    """Write a small WebP picture, unless it is there; it appears whole or not at all."""
+    if path.exists():
+        return
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((side, side), Image.Resampling.BICUBIC)
+    encoded = BytesIO()
+    picture.save(encoded, "WEBP", quality=_QUALITY, method=2)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(encoded.getbuffer())
+            sync_file(file)
+        temporary.replace(path)
+    except OSError:
+        remove_quietly(temporary)
+        raise
+
+
+def _upright_size(data: bytes, label: str, pixels: NDArray[np.uint8]) -> tuple[int, int]:
+    """The whole picture's width and height; it may have been decoded smaller, and turned."""
+    opened = open_picture(data, label)
+    height, width = pixels.shape[:2]
+    ratio = width / height
+    stored, turned = opened.width / opened.height, opened.height / opened.width
+    if abs(ratio - turned) < abs(ratio - stored):
+        return opened.height, opened.width
+    return opened.width, opened.height
