@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from avsl_core.errors import ConfigError
+from avsl_core.errors import DataError
 from avsl_core.metrics import (
     PairDistribution,
     QueryScores,
@@ -18,6 +18,8 @@ from avsl_core.metrics import (
     pair_distances,
     score_neighbours,
 )
+from avsl_core.metrics.retrieval import check_ks
+from avsl_core.metrics.rows import as_labels
 from avsl_core.models import Encoding, Measure, Rows, SimilarityModel
 from avsl_core.search import ExactSearch, MemoryRows
 
@@ -26,7 +28,7 @@ __all__ = ["Evaluation", "distance_rows", "evaluate_encoding", "evaluate_queries
 _ROW_BYTES = 64 * 2**20
 _QUERIES = 2048
 _PAIRS = 200_000  # of each kind: quantiles of more hardly differ
-_CHUNK = 8192
+_CHUNK = 512  # pairs whose intermediates stay in the cache
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,14 @@ def evaluate_encoding(
     Raises:
         DataError: If no picture has another of its class.
     """
+    flat = model.rows(encoding)
     if full_ranking:
         rows = distance_rows(model, encoding, encoding)
         metrics = evaluate_retrieval(rows, labels, labels, same_set=True, ks=ks)
     else:
-        flat = model.rows(encoding)
         metrics = _evaluate_rows(model.measure(), flat, labels, flat, labels, ks=ks, same_set=True)
     pairs = (
-        pair_distances(measure_pairs_of(model, encoding), labels, max_pairs=_PAIRS, seed=seed)
+        pair_distances(measure_pairs_of(model.measure(), flat), labels, max_pairs=_PAIRS, seed=seed)
         if with_pairs
         else None
     )
@@ -127,9 +129,8 @@ def evaluate_queries(
     )
 
 
-def measure_pairs_of(model: SimilarityModel, encoding: Encoding) -> Callable[[Tensor, Tensor], Tensor]:
-    """A function from picture numbers of both sides, ``[P]`` each, to distances ``[P]``."""
-    rows, measure = model.rows(encoding), model.measure()
+def measure_pairs_of(measure: Measure, rows: Rows) -> Callable[[Tensor, Tensor], Tensor]:
+    """A function from row numbers of both sides, ``[P]`` each, to distances ``[P]``."""
 
     def measured(first: Tensor, second: Tensor) -> Tensor:
         parts = [
@@ -159,19 +160,19 @@ def _evaluate_rows(
     same_set: bool,
 ) -> RetrievalMetrics:
     """Find as many neighbours as the metrics look at, for queries of like need together."""
-    if not ks or min(ks) < 1:
-        raise ConfigError(f"ks is {tuple(ks)}: give whole numbers from 1 up")
-    own = torch.as_tensor(query_labels)
-    positives = count_positives(query_labels, gallery_labels, same_set=same_set)
+    check_ks(ks)
+    own, theirs = as_labels(query_labels, "query_labels"), as_labels(gallery_labels, "gallery_labels")
+    for labels, rows in ((own, queries), (theirs, gallery)):
+        if len(labels) != len(rows):
+            raise DataError(f"{len(labels)} labels for {len(rows)} pictures; give one each")
+    positives = count_positives(own, theirs, same_set=same_set)
     search = ExactSearch(measure, MemoryRows(gallery), device=gallery.vectors.device)
     order = positives.argsort(stable=True)
     scores: list[QueryScores] = []
     for start in range(0, len(order), _QUERIES):
         some = order[start : start + _QUERIES]
-        k = min(max(*ks, int(positives[some].max())), len(gallery))
+        k = min(max([1, *ks, int(positives[some].max())]), len(gallery))
         on_device = some.to(queries.vectors.device)
         found = search.search(queries[on_device], k, exclude=some if same_set else None)
-        scores.append(
-            score_neighbours(found.rows, own[some], torch.as_tensor(gallery_labels), positives[some])
-        )
+        scores.append(score_neighbours(found.rows, own[some], theirs, positives[some]))
     return mean_scores(QueryScores.concatenate(scores), ks)

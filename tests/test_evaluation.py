@@ -5,7 +5,7 @@ import torch
 
 from avsl_core import evaluation
 from avsl_core.encoding import encode_pictures
-from avsl_core.errors import ConfigError, DataError
+from avsl_core.errors import ConfigError, DataError, EncodingError
 from avsl_core.evaluation import distance_rows, evaluate_encoding, evaluate_queries, measure_pairs_of
 from avsl_core.images import Preprocess
 
@@ -66,8 +66,26 @@ def test_a_rank_below_one_is_refused(avsl, encoding):
         evaluate_encoding(avsl, encoding, LABELS, ks=(0, 1))
 
 
+@pytest.mark.parametrize("count", [5, 7])
+def test_labels_must_be_as_many_as_pictures(avsl, encoding, count):
+    labels = [0, 0, 1, 1, 2, 2, 2][:count]
+    with pytest.raises(DataError, match=f"{count} labels for 6 pictures"):
+        evaluate_encoding(avsl, encoding, labels)
+    with pytest.raises(DataError, match=f"{count} labels for 6 pictures"):
+        evaluate_queries(avsl, encoding, labels, encoding, LABELS)
+
+
+def test_encodings_that_are_not_numbers_are_refused(avsl, encoding):
+    broken = avsl.encode(torch.randn(6, 3, 32, 32), keep_maps=False)
+    broken.nodes[0][2, 0] = torch.nan
+    with pytest.raises(EncodingError, match="not finite"):
+        evaluate_queries(avsl, encoding, LABELS, broken, LABELS)
+
+
 def test_pairs_are_measured_as_the_model_does(avsl, encoding):
-    measured = measure_pairs_of(avsl, encoding)(torch.tensor([0, 1]), torch.tensor([2, 5]))
+    measured = measure_pairs_of(avsl.measure(), avsl.rows(encoding))(
+        torch.tensor([0, 1]), torch.tensor([2, 5])
+    )
     torch.testing.assert_close(measured, avsl.distance(encoding[:2], encoding[[2, 5]]), atol=1e-6, rtol=1e-5)
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from avsl_core.errors import ConfigError, EncodingError
 from avsl_core.models import Measure, Rows
 from avsl_core.search.source import Block
 
@@ -27,6 +28,8 @@ __all__ = ["BoundSpace", "BoundedBlock", "Outline", "ScaledQueries", "fast_type"
 _GROUPS_PER_PART = 8
 _FLOAT = 2.0**-24
 _NEGLIGIBLE = 1e-12
+_LARGEST = 1e30  # squares of longer points would overflow
+_PIECE = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +52,16 @@ class BoundedBlock:
     Attributes:
         points: z, ``[B, D]`` in the space's number type.
         norms: Squared norm of z per group, ``[B, G]`` float32.
-        rounding: Largest distance of a point from its rounded self.
-        longest: Largest norm of a point.
+        rounding: Largest squared distance of a point from its rounded self, per group and in all,
+            ``[G + 1]``.
+        longest: Largest squared norm of a point, per group and in all, ``[G + 1]``.
         outline: Of the points before rounding.
     """
 
     points: Tensor
     norms: Tensor
-    rounding: float
-    longest: float
+    rounding: Tensor
+    longest: Tensor
     outline: Outline
 
     @property
@@ -68,20 +72,18 @@ class BoundedBlock:
 
 @dataclass(frozen=True, eq=False)
 class ScaledQueries:
-    """Queries scaled for the rows of one block, in which some gates occur.
+    """Queries scaled for rows in which some gates occur.
 
     Attributes:
         points: rho z, ``[Q, D]`` in the space's number type.
         ratios: rho, ``[Q, G]`` float32.
         constants: sum_g |points_g|^2 / rho_g, ``[Q]``.
-        lengths: Norms of ``points``, ``[Q]``.
         rounding: Distance, by rho, of each query from its rounded self, ``[Q]``.
     """
 
     points: Tensor
     ratios: Tensor
     constants: Tensor
-    lengths: Tensor
     rounding: Tensor
 
 
@@ -93,7 +95,10 @@ class BoundSpace:
         low: Least gates of all rows, ``[G]``.
         high: Greatest gates of all rows, ``[G]``.
         centre: A typical row, ``[D]``: the shorter the points, the smaller the rounding.
-        dtype: Of the points; None takes the fastest that the device has.
+        dtype: Of the points, float32 or bfloat16; None takes the faster one of the device.
+
+    Raises:
+        ConfigError: If the type is another one.
     """
 
     def __init__(
@@ -101,10 +106,15 @@ class BoundSpace:
     ) -> None:
         self.measure, self.centre = measure, centre
         self.dtype = dtype or fast_type(centre.device)
+        if self.dtype not in (torch.float32, torch.bfloat16):
+            raise ConfigError(f"bounds in {self.dtype}: use float32 or bfloat16, which reach equally far")
+        # Products come in the points' own type on the CPU: rounded once more.
+        exact_output = self.dtype == torch.float32 or centre.is_cuda
+        self._output = 0.0 if exact_output else torch.finfo(self.dtype).eps
         middle = ((low + high) / 2)[None]
         blank = centre.new_zeros(1, measure.dimensions)
         self.reference = measure.bound_weights(Rows(blank, middle), middle[0], middle[0])[0].contiguous()
-        # Columns that count nothing in a typical pair are left out: less than all of them is still a bound.
+        # Columns that count nothing in a typical pair are left out: fewer columns still bound.
         self.reference[self.reference < _NEGLIGIBLE] = 0.0
         self.scale, self._inverse = self.reference.sqrt(), _inverse(self.reference)
         ends = [
@@ -115,17 +125,31 @@ class BoundSpace:
         self._indicator[torch.arange(measure.dimensions, device=centre.device), self._group_of] = 1.0
 
     def prepare(self, rows: Rows) -> BoundedBlock:
-        """Scale and round a block of rows."""
-        exact = (rows.vectors - self.centre) * self.scale
-        points = exact.to(self.dtype)
-        rounded = points.float()
-        middle = exact.mean(dim=0)
+        """Scale and round a block of rows.
+
+        Raises:
+            EncodingError: If a number is not finite, or too large to compute with.
+        """
+        count, groups = len(rows), len(self._members)
+        points = torch.empty(count, self.measure.dimensions, dtype=self.dtype, device=self.centre.device)
+        norms = torch.empty(count, groups, device=self.centre.device)
+        total, rounding = torch.zeros_like(self.centre), norms.new_zeros(groups + 1)
+        for start in range(0, count, _PIECE):  # pieces stay in the cache, which is several times faster
+            piece = slice(start, start + _PIECE)
+            exact = (rows.vectors[piece] - self.centre).mul_(self.scale)
+            points[piece] = exact
+            rounded = points[piece].to(torch.float32, copy=True)
+            total += exact.sum(dim=0)
+            errors = exact.sub_(rounded).square_() @ self._indicator
+            rounding = torch.maximum(rounding, _largest(errors))
+            norms[piece] = rounded.square_() @ self._indicator
+        longest = _largest(norms)
+        if not bool((longest <= _LARGEST).all()):  # false for NaN as well
+            raise EncodingError(
+                "a stored picture has numbers that are not finite, or far too large; encode it again"
+            )
         return BoundedBlock(
-            points=points,
-            norms=rounded.square() @ self._indicator,
-            rounding=float(torch.linalg.vector_norm(exact - rounded, dim=1).max()),
-            longest=float(torch.linalg.vector_norm(rounded, dim=1).max()),
-            outline=Outline(middle, float(torch.linalg.vector_norm(exact - middle, dim=1).max())),
+            points, norms, rounding, longest, _outline(points, norms, rounding, total / count)
         )
 
     def scale_queries(
@@ -141,7 +165,9 @@ class BoundSpace:
         weights = self.measure.bound_weights(queries, block.low, block.high)
         if column_weights is not None:
             weights = weights * column_weights
-        ratios = (weights * self._inverse)[:, self._members].amin(dim=2)
+        # A column that counts nothing in a typical pair is 0 in every point, whatever its ratio.
+        open_ended = (weights * self._inverse).masked_fill_(self.reference == 0, torch.inf)
+        ratios = open_ended[:, self._members].amin(dim=2).nan_to_num_(posinf=0.0)
         # Never more than the true ratio, and finite in what follows.
         ratios = torch.where(ratios > _NEGLIGIBLE, ratios * (1.0 - 1e-6), torch.zeros_like(ratios))
         spread = ratios[:, self._group_of]
@@ -153,13 +179,21 @@ class BoundSpace:
             points=points,
             ratios=ratios,
             constants=(rounded.square() * inverse).sum(dim=1),
-            lengths=torch.linalg.vector_norm(rounded, dim=1),
             rounding=((exact - rounded).square() * inverse).sum(dim=1).sqrt(),
         )
 
-    def squared(self, queries: ScaledQueries, block: BoundedBlock) -> Tensor:
-        """Squared distances of the rounded points by rho, ``[Q, B]``, up to the product's rounding."""
-        norms = torch.addmm(queries.constants[:, None], queries.ratios, block.norms.T)
+    def squared(self, queries: ScaledQueries, block: BoundedBlock, out: Tensor | None = None) -> Tensor:
+        """Squared distances of the rounded points by rho, up to the product's rounding.
+
+        Args:
+            queries: Q.
+            block: B rows.
+            out: ``[Q, B]`` float32 to write into.
+
+        Returns:
+            ``[Q, B]``.
+        """
+        norms = torch.addmm(queries.constants[:, None], queries.ratios, block.norms.T, out=out)
         return norms.sub_(_product(queries.points, block.points), alpha=2.0)
 
     def thresholds(self, queries: ScaledQueries, block: BoundedBlock, nearest: Tensor) -> Tensor:
@@ -173,12 +207,12 @@ class BoundSpace:
         Returns:
             ``[Q]``: a row whose squared distance exceeds it is farther than ``nearest``.
         """
-        widest = queries.ratios.amax(dim=1).sqrt()
-        reach = nearest.clamp_min(0.0).sqrt() + queries.rounding + widest * block.rounding
-        product = queries.lengths * block.longest
-        sums = queries.constants + 2.0 * product + (widest * block.longest).square()
-        output = torch.finfo(self.dtype).eps if self.dtype != torch.float32 else 0.0
-        slack = output * product + 4.0 * _FLOAT * (self.measure.dimensions + 64) * sums
+        rounding = _at_most(queries.ratios, block.rounding).sqrt()
+        reach = nearest.clamp_min(0.0).sqrt() + queries.rounding + rounding
+        farthest = _at_most(queries.ratios, block.longest)
+        product = (queries.constants * farthest).sqrt()  # no dot product exceeds it (Cauchy and Schwarz)
+        sums = queries.constants + 2.0 * product + farthest
+        slack = self._output * product + 4.0 * _FLOAT * (self.measure.dimensions + 64) * sums
         return reach.square() * (1.0 + 1e-5) + slack
 
     def least_squared(self, queries: ScaledQueries, outline: Outline) -> Tensor:
@@ -188,6 +222,25 @@ class BoundSpace:
         gap = (offset.square() * _inverse(spread)).sum(dim=1).sqrt() - queries.rounding
         widest = queries.ratios.amax(dim=1).sqrt()
         return (gap * (1.0 - 1e-4) - widest * outline.radius * (1.0 + 1e-4)).clamp_min(0.0).square()
+
+
+def _outline(points: Tensor, norms: Tensor, rounding: Tensor, middle: Tensor) -> Outline:
+    """A ball around the points, from |z - m|^2 = |z|^2 - 2 z m + |m|^2, with room for rounding."""
+    squares = norms.sum(dim=1)
+    along = torch.cat([piece.float() @ middle for piece in torch.split(points, _PIECE)])
+    room = 1e-4 * (squares.max() + middle.square().sum())
+    widest = (squares - 2.0 * along + middle.square().sum()).max().clamp_min(0.0) + room
+    return Outline(middle, float(widest.sqrt() + rounding[-1].sqrt()))
+
+
+def _largest(squares: Tensor) -> Tensor:
+    """The largest of each column of ``[B, G]``, and of the rows' sums, ``[G + 1]``."""
+    return torch.cat([squares.amax(dim=0), squares.sum(dim=1).max()[None]])
+
+
+def _at_most(ratios: Tensor, largest: Tensor) -> Tensor:
+    """What a sum over groups of ratio times square cannot exceed, ``[Q]``, given :func:`_largest`."""
+    return torch.minimum(ratios @ largest[:-1], ratios.amax(dim=1) * largest[-1])
 
 
 def _inverse(values: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from avsl_core.errors import ConfigError, GalleryError
 from avsl_core.models import Measure, Rows
-from avsl_core.search.exact import ExactSearch, check_search, measure_pairs
+from avsl_core.search.exact import ExactSearch, both_masks, check_search, measure_pairs
 from avsl_core.search.faiss_index import Kind, Progress, lookup, train_index
 from avsl_core.search.fast_files import FastInfo, Recall, generation_of, read_index, write_index
 from avsl_core.search.neighbours import Neighbours
@@ -185,7 +185,7 @@ class FastIndex:
             )
         if shortlist is not None and shortlist < 1:
             raise ConfigError(f"a shortlist of {shortlist}: measure at least 1 row")
-        wanted = _both(source.live, allowed)
+        wanted = both_masks(source.live, allowed)
         share = 1.0 if wanted is None else float(wanted.sum()) / len(wanted)
         uneven = part_weights is not None and len(set(part_weights)) > 1
         if uneven or share < _THIN or share * len(source) <= min(_FEW, len(source) // 2):
@@ -301,9 +301,3 @@ def _put(found: Neighbours, which: Tensor, again: Neighbours) -> None:
     """Replace the answers of some queries."""
     for name in ("rows", "distances", "parts", "verified", "bounded"):
         getattr(found, name)[which] = getattr(again, name)
-
-
-def _both(live: Tensor | None, allowed: Tensor | None) -> Tensor | None:
-    if live is None or allowed is None:
-        return allowed if live is None else live
-    return live & allowed.to(live.device)

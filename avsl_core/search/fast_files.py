@@ -40,6 +40,10 @@ class Recall:
     queries: int
     shortlist: int
 
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.value <= 1.0:
+            raise ConfigError(f"a recall of {self.value}: it is a share, from 0 to 1")
+
 
 @dataclass(frozen=True)
 class FastInfo:

@@ -82,11 +82,12 @@ def search_exactly(question: Question, queries: Rows, low: Tensor, high: Tensor,
         stop: One past the greatest row number.
     """
     measure = question.measure
-    # In float64, so that nothing but the server's arithmetic rounds.
+    # Weights as the distance has them, in float32; from there on in float64, so that little but the server's
+    # arithmetic rounds.
     x = queries.vectors.double()
-    weights = measure.to(torch.float64).bound_weights(queries.to(torch.float64), low.double(), high.double())
-    columns = column_weights(measure, question.part_weights, "cpu")
-    weights = weights if columns is None else weights * columns
+    weights = measure.bound_weights(queries, low, high).double()
+    if question.part_weights is not None:
+        weights = weights * column_weights(measure, question.part_weights)
     asked = torch.cat([2.0 * weights * x, -weights], dim=1)
     own = (weights * x.square()).sum(dim=1)
     limit = min(_MOST, max(_FIRST, 4 * question.k))

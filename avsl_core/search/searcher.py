@@ -196,11 +196,13 @@ class Searcher:
             searched = self.gallery.count
         else:
             searched = int((allowed if live is None else allowed & live).sum())
+        if exclude is not None and all(rows is None or bool(rows[exclude]) for rows in (allowed, live)):
+            searched -= 1
         return SearchResult(
             hits=self._hits(found, part_weights),
             mode=mode,
             verified=int(found.verified[0]),
-            searched=searched - (0 if exclude is None else 1),
+            searched=searched,
             seconds=seconds,
             recall=self.recall if mode == "fast" else None,
         )
@@ -216,24 +218,25 @@ class Searcher:
 
     def _hits(self, found: Neighbours, part_weights: Sequence[float] | None) -> tuple[Hit, ...]:
         names = self.measure.parts
-        typical = [
-            self.typical[name] * w for name, w in zip(names, part_weights or [1.0] * len(names), strict=True)
-        ]
+        counts = part_weights or [1.0] * len(names)
+        rows = zip(found.rows[0].tolist(), found.distances[0].tolist(), found.parts[0].tolist(), strict=True)
         hits = []
-        for row, score, parts in zip(
-            found.rows[0].tolist(), found.distances[0].tolist(), found.parts[0].tolist(), strict=True
-        ):
+        for row, score, values in rows:
             if row < 0:
                 break
-            counted = [p * w for p, w in zip(parts, part_weights or [1.0] * len(names), strict=True)]
-            saved = [t - c for t, c in zip(typical, counted, strict=True)]
+            parts = dict(zip(names, values, strict=True))
+            saved = {
+                name: weight * (self.typical[name] - parts[name])
+                for name, weight in zip(names, counts, strict=True)
+                if weight > 0
+            }
             hits.append(
                 Hit(
                     item=self.gallery.item(row),
-                    distance=sum(parts),
+                    distance=score if part_weights is None else sum(values),
                     score=score,
-                    parts=MappingProxyType(dict(zip(names, parts, strict=True))),
-                    decided_by=names[saved.index(max(saved))],
+                    parts=MappingProxyType(parts),
+                    decided_by=max(saved, key=lambda name: saved[name]),
                 )
             )
         return tuple(hits)

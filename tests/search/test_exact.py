@@ -115,7 +115,9 @@ class TestChoices:
         found = ExactSearch(random_measure(12), MemoryRows(rows[:0])).search(rows, 2)
         assert (found.rows == -1).all()
 
-    @pytest.mark.parametrize("weights", [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.3, 2.0, 0.7]])
+    @pytest.mark.parametrize(
+        "weights", [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.3, 2.0, 0.7], [1e6, 0.0, 3e5], [0.0, 2e-9, 1e-9]]
+    )
     @pytest.mark.parametrize("dtype", TYPES, ids=str)
     def test_parts_may_be_weighed_or_taken_alone(self, weights, dtype):
         measure, rows = random_measure(13, alpha=8.0), random_rows(13, 300)
@@ -181,7 +183,7 @@ class TestWork:
         centres = rows.vectors[::64].repeat_interleave(64, dim=0)
         clustered = Rows(centres + 0.02 * rows.vectors, rows.gates)
         search = ExactSearch(measure, MemoryRows(clustered, block_rows=64))
-        first = search.search(clustered[:1], 5)
+        first = search.search(clustered[:1], 5)  # learns the outlines of the blocks
         again = search.search(clustered[:1], 5)
         assert int(first.bounded[0]) == 640
         assert int(again.bounded[0]) < 640
@@ -199,8 +201,9 @@ class TestRefusals:
             ({"k": 0}, "at least 1"),
             ({"part_weights": [1.0]}, "1 weights for 3 parts"),
             ({"part_weights": [0.0, 0.0, 0.0]}, "not all 0"),
-            ({"part_weights": [1.0, -1.0, 0.0]}, "at least 0"),
-            ({"part_weights": [float("nan"), 1.0, 0.0]}, "at least 0"),
+            ({"part_weights": [1.0, -1.0, 0.0]}, "from 0 to 1,000,000"),
+            ({"part_weights": [1e39, 1.0, 0.0]}, "from 0 to 1,000,000"),
+            ({"part_weights": [float("nan"), 1.0, 0.0]}, "from 0 to 1,000,000"),
             ({"allowed": torch.ones(3, dtype=torch.bool)}, "20 booleans"),
             ({"exclude": torch.tensor([1, 2])}, "1 row numbers"),
         ],
@@ -212,6 +215,20 @@ class TestRefusals:
     def test_rows_of_another_model(self, search):
         with pytest.raises(EncodingError, match="encode with one model"):
             search.search(random_rows(22, 1, nodes=5), 3)
+
+    @pytest.mark.parametrize("row", [0, 3, 19])
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e25])
+    def test_stored_rows_that_are_not_numbers(self, row, value):
+        rows = random_rows(23, 20)
+        rows.vectors[row, 5] = value
+        search = ExactSearch(random_measure(23), MemoryRows(rows, block_rows=8))
+        with pytest.raises(EncodingError, match=r"rows \d+ to \d+: a stored picture has numbers"):
+            search.search(random_rows(22, 1), 3)
+
+    def test_another_number_type(self):
+        search = ExactSearch(random_measure(24), MemoryRows(random_rows(24, 5)), dtype=torch.float16)
+        with pytest.raises(ConfigError, match="float32 or bfloat16"):
+            search.search(random_rows(25, 1), 1)
 
     def test_queries_that_are_not_numbers(self, search):
         query = random_rows(22, 1)
