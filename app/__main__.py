@@ -5,10 +5,13 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from avsl_core.errors import AvslError
 
 __all__ = ["main"]
+
+_LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,10 +29,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from avsl_core.checkpoint import load_checkpoint
 
         checkpoint = load_checkpoint(options.checkpoint, options.device)
-        from app.server import serve
+        from app.explore_builds import BuildLimits
+        from app.server import GalleryOptions, serve
+        from app.shelf import default_folder
 
+        local = options.host in _LOCAL and not options.share
+        limits = BuildLimits(
+            allow_folders=local if options.allow_folders is None else options.allow_folders,
+            max_archive_bytes=options.max_archive_mb * 2**20,
+            max_archive_files=options.max_archive_files,
+        )
+        galleries = GalleryOptions(options.galleries or default_folder(), limits)
         print(f"http://{options.host}:{options.port}  (Ctrl+C ends it)", flush=True)  # noqa: T201 - the terminal is ours
-        serve(checkpoint, host=options.host, port=options.port, share=options.share)
+        serve(checkpoint, host=options.host, port=options.port, share=options.share, galleries=galleries)
     except AvslError as error:
         return _refuse(str(error))
     except OSError as error:
@@ -62,7 +74,41 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--share", action="store_true", help="also open a public link, through Gradio's servers"
     )
+    parser.add_argument(
+        "--galleries",
+        type=Path,
+        default=os.environ.get("AVSL_GALLERIES"),
+        metavar="FOLDER",
+        help="where the Explore page keeps galleries (default: AVSL_GALLERIES, else one of the user's own)",
+    )
+    parser.add_argument(
+        "--allow-folders",
+        action=argparse.BooleanOptionalAction,
+        help="let visitors build galleries from folders of this machine (default: only while it alone can "
+        "open the page)",
+    )
+    parser.add_argument(
+        "--max-archive-mb",
+        type=_count,
+        default=2048,
+        metavar="MB",
+        help="largest archive that a gallery may be built from, packed and unpacked (default: 2048)",
+    )
+    parser.add_argument(
+        "--max-archive-files",
+        type=_count,
+        default=50_000,
+        metavar="N",
+        help="most files in such an archive (default: 50000)",
+    )
     return parser
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: give a whole number of at least 1")
+    return value
 
 
 def _refuse(text: str) -> int:

@@ -1,16 +1,20 @@
 """The Compare page: two pictures in, the whole account out."""
 
 import logging
+from html import escape
 from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
+from gradio.processing_utils import save_file_to_cache
 
 from app.examples import ExamplePair
 from app.expert import expert_html, level_choices, node_choices
+from app.explore_bench import ExploreBench, LinkedPair
 from app.results import lesson_html, maps_html, message_html, verdict_html, waiting_html
 from app.saving import save_script
 from app.uploads import picture_file
-from app.workbench import Workbench
+from app.workbench import PictureFile, Workbench
 from avsl_core.compare import Comparison
 from avsl_core.errors import AvslError, ImageError
 
@@ -37,14 +41,17 @@ class ComparePage:
     Args:
         bench: Model and caches.
         pairs: Example pairs; the first is shown when the page opens.
+        links: Knows the pictures of links to here, and the models that compare them; None takes no links.
     """
 
-    def __init__(self, bench: Workbench, pairs: list[ExamplePair]) -> None:
-        self.bench, self.pairs = bench, pairs
+    def __init__(self, bench: Workbench, pairs: list[ExamplePair], links: ExploreBench | None = None) -> None:
+        self.bench, self.pairs, self.links = bench, pairs, links
 
     def build(self) -> None:
         """Lay out the page and connect its events."""
         gr.HTML(_INTRO)
+        self.model = gr.State(None)
+        self.origin = gr.HTML("", elem_id="origin")
         with gr.Row(elem_id="pictures"):
             self.a = _picture("First picture", "picture-a", self.pairs[0].a.path)
             self.b = _picture("Second picture", "picture-b", self.pairs[0].b.path)
@@ -75,7 +82,8 @@ class ComparePage:
         expert = [self.level, self.node, self.details]
         options: dict[str, Any] = {**_MODEL, "preprocess": False, "show_progress_on": self.verdict}
         hidden: dict[str, Any] = {**_MODEL, "preprocess": False, "show_progress": "hidden"}
-        inputs = [*pictures, self.one_scale]
+        inputs = [*pictures, self.one_scale, self.model]
+        everything = [*pictures, *results, self.model, self.origin]
         # Removing a picture announces itself before the value is gone: only the next step sees the new state.
         given = gr.on(
             [self.a.input, self.b.input, compare.click], None, js="() => {}", api_visibility="private"
@@ -85,44 +93,58 @@ class ComparePage:
             swap.click(self.on_swap, inputs, [*pictures, *results], **options),
         ]
         for index, button in enumerate(examples):
-            after.append(
-                button.click(self._on_example(index), [self.one_scale], [*pictures, *results], **options)
-            )
+            after.append(button.click(self._on_example(index), [self.one_scale], everything, **options))
         blocks = gr.context.Context.root_block
         assert blocks is not None
-        after.append(blocks.load(self._on_example(0), [self.one_scale], [*pictures, *results], **options))
+        after.append(blocks.load(self.on_open, [self.one_scale], everything, **options))
         for event in after:
-            event.then(self.on_results, pictures, expert, **hidden)
+            event.then(self.on_results, [*pictures, self.model], expert, **hidden)
         self.one_scale.input(self.on_scale, inputs, [self.maps], **hidden)
-        self.level.input(self.on_level, [*pictures, self.level], [self.node, self.details], **hidden)
-        self.node.input(self.on_node, [*pictures, self.level, self.node], [self.details], **hidden)
+        chosen = [*pictures, self.level, self.node, self.model]
+        self.level.input(self.on_level, chosen, [self.node, self.details], **hidden)
+        self.node.input(self.on_node, chosen, [self.details], **hidden)
 
-    def on_pictures(self, a: Any, b: Any, one_scale: bool) -> list[Update]:
+    def on_open(self, one_scale: bool, request: gr.Request) -> list[Update]:
+        """The two pictures that the address names, by the model of their gallery; else the first example."""
+        link = request.query_params
+        if self.links is None or not link.get("gallery"):
+            return list(self._on_example(0)(one_scale))
+        try:
+            pair = self.links.pair(link["gallery"], link.get("a", ""), link.get("b", ""))
+            shown = [self._shown(file, pair.bench) for file in (pair.a, pair.b)]
+        except AvslError as error:
+            a, b, _, *rest = self._on_example(0)(one_scale)
+            return [a, b, message_html(str(error)), *rest]
+        model = self.links.shelf.models.mark(pair.bench)
+        origin = _origin(pair, dict(link), own=pair.bench is self.bench)
+        return [*shown, *self._results(pair.a, pair.b, one_scale, model), model, origin]
+
+    def on_pictures(self, a: Any, b: Any, one_scale: bool, model: str | None = None) -> list[Update]:
         """New pictures: check each, show what a browser cannot, compare when both are there."""
         shown: list[Update] = []
         problems: list[str] = []
         for payload in (a, b):
-            update, problem = self._receive(payload)
+            update, problem = self._receive(payload, self._bench(model))
             shown.append(update)
             problems.extend(problem)
         if problems:
             text = "".join(message_html(problem) for problem in problems)
             return [*shown, text, waiting_html("Give another picture to compare."), ""]
-        return [*shown, *self._results(a, b, one_scale)]
+        return [*shown, *self._results(a, b, one_scale, model)]
 
-    def on_swap(self, a: Any, b: Any, one_scale: bool) -> list[Update]:
+    def on_swap(self, a: Any, b: Any, one_scale: bool, model: str | None = None) -> list[Update]:
         """The two pictures change sides."""
         paths = [None if file is None else str(file.path) for file in (picture_file(b), picture_file(a))]
-        return [*paths, *self._results(b, a, one_scale)]
+        return [*paths, *self._results(b, a, one_scale, model)]
 
-    def on_scale(self, a: Any, b: Any, one_scale: bool) -> Update:
+    def on_scale(self, a: Any, b: Any, one_scale: bool, model: str | None = None) -> Update:
         """The heatmaps in the other colour scale."""
-        comparison = self._comparison(a, b)
+        comparison = self._comparison(a, b, model)
         return gr.skip() if comparison is None else maps_html(comparison, one_scale=one_scale)
 
-    def on_results(self, a: Any, b: Any) -> list[Update]:
+    def on_results(self, a: Any, b: Any, model: str | None = None) -> list[Update]:
         """The expert part of a new comparison: its highest level and strongest node."""
-        comparison = self._comparison(a, b)
+        comparison = self._comparison(a, b, model)
         if comparison is None:
             return [gr.update(choices=[], value=None), gr.update(choices=[], value=None), ""]
         levels = level_choices(comparison)
@@ -133,24 +155,28 @@ class ComparePage:
         return [
             gr.update(choices=levels, value=level if levels else None, visible=visible),
             gr.update(choices=nodes, value=node if nodes else None, visible=visible),
-            expert_html(comparison, self.bench.checkpoint.model, level, node),
+            expert_html(comparison, self._bench(model).checkpoint.model, level, node),
         ]
 
-    def on_level(self, a: Any, b: Any, level: int | None) -> list[Update]:
+    def on_level(
+        self, a: Any, b: Any, level: int | None, node: int | None = None, model: str | None = None
+    ) -> list[Update]:
         """Another level: its strongest nodes."""
-        comparison = self._comparison(a, b)
+        comparison = self._comparison(a, b, model)
         if comparison is None or level is None:
             return [gr.skip(), gr.skip()]
         nodes = node_choices(comparison, level)
-        details = expert_html(comparison, self.bench.checkpoint.model, level, nodes[0][1])
+        details = expert_html(comparison, self._bench(model).checkpoint.model, level, nodes[0][1])
         return [gr.update(choices=nodes, value=nodes[0][1]), details]
 
-    def on_node(self, a: Any, b: Any, level: int | None, node: int | None) -> Update:
+    def on_node(
+        self, a: Any, b: Any, level: int | None, node: int | None, model: str | None = None
+    ) -> Update:
         """Another node: its linkages and its trace."""
-        comparison = self._comparison(a, b)
+        comparison = self._comparison(a, b, model)
         if comparison is None or level is None or node is None:
             return gr.skip()
-        return expert_html(comparison, self.bench.checkpoint.model, level, node)
+        return expert_html(comparison, self._bench(model).checkpoint.model, level, node)
 
     def _on_example(self, index: int) -> Any:
         pair = self.pairs[index]
@@ -158,30 +184,41 @@ class ComparePage:
         def show(one_scale: bool) -> list[Update]:
             a, b = str(pair.a.path), str(pair.b.path)
             message, verdict, maps = self._results(pair.a, pair.b, one_scale)
-            return [a, b, message or lesson_html(pair.lesson), verdict, maps]
+            return [a, b, message or lesson_html(pair.lesson), verdict, maps, None, ""]
 
         return show
 
-    def _receive(self, payload: Any) -> tuple[Update, list[str]]:
+    def _bench(self, model: str | None) -> Workbench:
+        """The workbench of a link's model; the page's own without a link."""
+        return self.bench if self.links is None or not model else self.links.shelf.models.marked(model)
+
+    def _shown(self, file: PictureFile, bench: Workbench) -> str:
+        """A copy of a gallery's picture that may be served: the gallery's folders may not."""
+        bench.check(file)
+        preview = bench.preview(file)
+        return str(preview or save_file_to_cache(file.path, self.a.GRADIO_CACHE))
+
+    def _receive(self, payload: Any, bench: Workbench) -> tuple[Update, list[str]]:
         """What the picture's frame shows next, and what is wrong with the picture."""
         file = picture_file(payload)
         if file is None:
             return gr.skip(), []
         try:
-            self.bench.check(file)
-            preview = self.bench.preview(file)
+            bench.check(file)
+            preview = bench.preview(file)
         except ImageError as error:
             return None, [str(error)]
         return (gr.skip() if preview is None else str(preview)), []
 
-    def _results(self, a: Any, b: Any, one_scale: bool) -> list[Update]:
+    def _results(self, a: Any, b: Any, one_scale: bool, model: str | None = None) -> list[Update]:
         """Message, verdict and maps."""
         first, second = picture_file(a), picture_file(b)
         if first is None or second is None:
             return ["", waiting_html(_WAITING), ""]
         try:
-            comparison = self.bench.compare(first, second)
-            verdict = verdict_html(comparison, self.bench.checkpoint.pairs)
+            bench = self._bench(model)
+            comparison = bench.compare(first, second)
+            verdict = verdict_html(comparison, bench.checkpoint.pairs)
             return ["", verdict, maps_html(comparison, one_scale=one_scale)]
         except AvslError as error:
             return [message_html(str(error)), waiting_html(_WAITING), ""]
@@ -190,14 +227,25 @@ class ComparePage:
             text = "Comparing failed on our side: try again, or other pictures; the log of the app says more."
             return [message_html(text), waiting_html(_WAITING), ""]
 
-    def _comparison(self, a: Any, b: Any) -> Comparison | None:
+    def _comparison(self, a: Any, b: Any, model: str | None) -> Comparison | None:
         first, second = picture_file(a), picture_file(b)
         if first is None or second is None:
             return None
         try:
-            return self.bench.compare(first, second)
+            return self._bench(model).compare(first, second)
         except AvslError:
             return None
+
+
+def _origin(pair: LinkedPair, link: dict[str, str], *, own: bool) -> str:
+    """Where a link's pictures are from, what compares them, and the ways on."""
+    back = urlencode({"gallery": link["gallery"], "trail": link.get("a", "")})
+    other = "" if own else ' <a href="./">Use the page\'s own model</a>'
+    return (
+        f'<p class="note avsl-origin">Compared by the model <strong>{escape(pair.model)}</strong>, which '
+        f"made the gallery <strong>{escape(pair.gallery)}</strong>. "
+        f'<a href="explore?{escape(back)}">Back to Explore</a>{other}</p>'
+    )
 
 
 def _picture(label: str, elem_id: str, path: Any) -> gr.Image:

@@ -7,9 +7,10 @@ import gradio as gr
 from app.examples import ExamplePair, thumbnail
 from avsl_core.explain.bars import BARS_CSS
 
-__all__ = ["page_css", "page_theme"]
+__all__ = ["explore_css", "page_css", "page_theme"]
 
 _SHEET = Path(__file__).with_name("page.css")
+_EXPLORE_SHEET = Path(__file__).with_name("explore.css")
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
 _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 
@@ -65,3 +66,8 @@ def page_css(pairs: list[ExamplePair]) -> str:
         for index, pair in enumerate(pairs)
     )
     return _SHEET.read_text(encoding="utf-8") + BARS_CSS + buttons
+
+
+def explore_css() -> str:
+    """The style sheet of the Explore page."""
+    return _EXPLORE_SHEET.read_text(encoding="utf-8")

@@ -32,6 +32,21 @@ class PictureFile:
     path: Path
     name: str
 
+    def read(self) -> bytes:
+        """Its content.
+
+        Raises:
+            ImageError: If the file is gone, empty or too heavy.
+        """
+        limits = ImageLimits()
+        try:
+            limits.check_bytes(self.path.stat().st_size, self.name)
+            return self.path.read_bytes()
+        except OSError as error:
+            raise ImageError(
+                f"{self.name}: the upload is no longer here; choose the picture again"
+            ) from error
+
 
 class Workbench:
     """Compares pictures by content: a picture seen before is not encoded again.
@@ -54,7 +69,7 @@ class Workbench:
         Raises:
             ImageError: If one cannot be read; the message calls it by its name.
         """
-        (first_key, first), (second_key, second) = self._encode(a), self._encode(b)
+        (first_key, first), (second_key, second) = self.encode(a), self.encode(b)
         return self._compared.get_or_make(
             f"{first_key}-{second_key}", lambda: compare_encoded(self.checkpoint, first, second)
         )
@@ -65,7 +80,7 @@ class Workbench:
         Raises:
             ImageError: If it cannot be read.
         """
-        self._encode(file)
+        self.encode(file)
 
     def preview(self, file: PictureFile) -> Path | None:
         """A copy that a browser can show, for a TIFF, HEIC or other format that it cannot.
@@ -78,10 +93,10 @@ class Workbench:
         Raises:
             ImageError: If it cannot be read.
         """
-        data = _read(file)
+        data = file.read()
         if data.startswith(_SHOWABLE):
             return None
-        key, encoded = self._encode(file)
+        key, encoded = self.encode(file)
         copy = Path(self._previews.name) / f"{key}.webp"
         if not copy.exists():
             picture = Image.fromarray(load_image(data, name=file.name))
@@ -90,24 +105,19 @@ class Workbench:
         self._encoded.put(_digest(copy.read_bytes()), encoded)
         return copy
 
-    def _encode(self, file: PictureFile) -> tuple[str, EncodedPicture]:
-        """A picture's content key and encoding."""
-        data = _read(file)
+    def encode(self, file: PictureFile) -> tuple[str, EncodedPicture]:
+        """A picture's content key and encoding.
+
+        Raises:
+            ImageError: If it cannot be read.
+        """
+        data = file.read()
         key = _digest(data)
 
         def make() -> EncodedPicture:
             return encode_picture(self.checkpoint, data, name=file.name)
 
         return key, self._encoded.get_or_make(key, make)
-
-
-def _read(file: PictureFile) -> bytes:
-    limits = ImageLimits()
-    try:
-        limits.check_bytes(file.path.stat().st_size, file.name)
-        return file.path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{file.name}: the upload is no longer here; choose the picture again") from error
 
 
 def _digest(data: bytes) -> str:

@@ -5,8 +5,8 @@
 
 Galleries of synthetic rows (see search_rows.synthetic_rows: real encodings, each moved by half the difference
 of two pictures of one class) are written to --work as a gallery is, in fp16, and searched from there. Queries
-are further synthetic rows that are not in the gallery. Each size runs in a process of its own, so that its
-memory is its own.
+are further synthetic rows that are not in the gallery. Each size is written by one process and searched by
+another, so that the memory is that of searching.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from search_rows import read_rows, synthetic_rows
 
 from avsl_core import load
 from avsl_core.gallery import Gallery
-from avsl_core.gallery.manifest import Manifest, write_manifest
+from avsl_core.gallery.manifest import Manifest, next_generation, write_manifest
 from avsl_core.gallery.segment import Record, SegmentWriter, describe_segment, write_items
 from avsl_core.gallery.stamp import stamp_of
 from avsl_core.models import Rows
@@ -48,16 +48,23 @@ def main() -> None:
     parser.add_argument("--checkpoint", default="default")
     parser.add_argument("--work", type=Path, default=Path("runs/search"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/search_growth.json"))
-    parser.add_argument("--only", type=int, help=argparse.SUPPRESS)  # one size, in a process of its own
+    parser.add_argument("--write", type=int, help=argparse.SUPPRESS)  # one size, in a process of its own
+    parser.add_argument("--search", type=int, help=argparse.SUPPRESS)  # likewise
     parser.add_argument("--no-fast", action="store_true", help="exact search only")
     options = parser.parse_args()
-    if options.only:
-        print(json.dumps(measure(options, options.only)))
+    if options.write:
+        write(options, options.write)
+        return
+    if options.search:
+        print(json.dumps(measure(options, options.search)))
         return
     table = {}
     for size in options.sizes:
-        command = [sys.executable, __file__, *sys.argv[1:], "--only", str(size)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, __file__, *sys.argv[1:]]
+        subprocess.run([*command, "--write", str(size)], check=True)
+        done = subprocess.run(
+            [*command, "--search", str(size)], check=True, stdout=subprocess.PIPE, text=True
+        )
         table[str(size)] = json.loads(done.stdout.splitlines()[-1])
         print(size, json.dumps(table[str(size)]), flush=True)
     document = {
@@ -70,9 +77,8 @@ def main() -> None:
     options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
-@torch.inference_mode()
-def measure(options: argparse.Namespace, size: int) -> dict[str, Any]:
-    """Write a gallery of one size and search it."""
+def write(options: argparse.Namespace, size: int) -> None:
+    """Write a gallery of one size, and queries."""
     checkpoint = load(options.checkpoint)
     rows, classes, _ = read_rows(options.rows)
     widths = checkpoint.model.measure().widths
@@ -80,7 +86,16 @@ def measure(options: argparse.Namespace, size: int) -> dict[str, Any]:
     if not (folder / "manifest.json").exists():
         write_gallery(folder, checkpoint, synthetic_rows(rows, classes, widths, size), size)
     queries = Rows.concatenate(list(synthetic_rows(rows, classes, widths, 1024, seed=1)))
-    del rows
+    np.savez(folder / "queries.npz", vectors=queries.vectors.numpy(), gates=queries.gates.numpy())
+
+
+@torch.inference_mode()
+def measure(options: argparse.Namespace, size: int) -> dict[str, Any]:
+    """Search a gallery of one size."""
+    checkpoint = load(options.checkpoint)
+    folder = options.work / f"synthetic-{size}"
+    with np.load(folder / "queries.npz") as file:
+        queries = Rows(torch.from_numpy(file["vectors"]), torch.from_numpy(file["gates"]))
     gallery = Gallery.open(folder, checkpoint=checkpoint)
     exact = ExactSearch(checkpoint.model.measure(), gallery, memory=MEMORY)
     started = time.perf_counter()
@@ -89,13 +104,14 @@ def measure(options: argparse.Namespace, size: int) -> dict[str, Any]:
     singles, found = latencies(exact, queries, 200 if size <= 100_000 else 60)
     started = time.perf_counter()
     batch = exact.search(queries[:512], K)
+    together = 1000 * (time.perf_counter() - started) / 512
     result: dict[str, Any] = {
         "exact": {
             "first_query_s": round(first, 3),
             **percentiles(singles),
-            "batch_of_512_ms_per_query": round(1000 * (time.perf_counter() - started) / 512, 3),
+            "batch_of_512_ms_per_query": round(together, 3),
             "verified_per_query": round(float(batch.verified.float().mean()), 1),
-            "share_of_blocks_passed_over": round(1 - float(found.bounded.float().mean()) / size, 4),
+            "share_of_rows_passed_over": round(1 - float(found.bounded.float().mean()) / size, 4),
             "peak_memory_gib": peak(),
         },
         "disk_bytes_per_picture": round(sum(f.stat().st_size for f in folder.rglob("*.npy")) / size),
@@ -153,14 +169,14 @@ def peak() -> float:
 def write_gallery(folder: Path, checkpoint: Any, groups: Any, size: int) -> None:
     """A gallery of rows that have no pictures."""
     shutil.rmtree(folder, ignore_errors=True)
-    stamp = stamp_of(checkpoint)
+    stamp, mark = stamp_of(checkpoint), next_generation("")
     entries, writer, written = [], None, 0
     for rows in groups:
         for start in range(0, len(rows), SEGMENT):
             part = rows[start : start + SEGMENT]
             if writer is None:
                 count = min(SEGMENT, size - written)
-                place = folder / "segments" / f"{len(entries):08d}"
+                place = folder / "segments" / f"{len(entries):016x}"
                 writer = SegmentWriter(place, count, stamp.dimensions, stamp.gates, np.dtype(np.float16))
                 filled = 0
             writer.append(
@@ -172,11 +188,11 @@ def write_gallery(folder: Path, checkpoint: Any, groups: Any, size: int) -> None
             written += len(part)
             if filled == count:
                 writer.close()
-                write_items(place, "synthetic", (Record((), 0, 0, -1) for _ in range(count)), count)
-                entries.append(describe_segment(place, count, "synthetic"))
+                write_items(place, mark, (Record((), 0, 0, -1) for _ in range(count)), count)
+                entries.append(describe_segment(place, count, mark))
                 writer = None
     manifest = Manifest(
-        generation="synthetic",
+        generation=mark,
         dtype="fp16",
         checkpoint=stamp,
         roots=(),

@@ -13,7 +13,18 @@ COLUMNS = {"recall@1": "R@1", "recall@2": "R@2", "recall@4": "R@4", "recall@8": 
 
 def tables() -> list[str]:
     """Each table as markdown lines joined."""
-    return [birds(), default_model(), speed(), aviary(), faithfulness("aviary"), splits("aviary"), drawing()]
+    return [
+        birds(),
+        default_model(),
+        speed(),
+        aviary(),
+        faithfulness("aviary"),
+        splits("aviary"),
+        drawing(),
+        exact_search(),
+        growth(),
+        galleries(),
+    ]
 
 
 def birds() -> str:
@@ -106,6 +117,67 @@ def drawing() -> str:
             "| changing a part in the lab to everything drawn, median / 95 % "
             f"| {lab['click_to_drawn_median_s']:.2f} s / {lab['click_to_drawn_p95_s']:.2f} s |",
             f"| passes of the trunk per second, freed memory kept over returned | {memory['ratio']:.2f} x |",
+        ]
+    )
+
+
+def exact_search() -> str:
+    """Exact search beside brute force and plain faiss."""
+    lines = [
+        "| pictures | brute force | exact, one by one | exact, in a batch | faster than brute force "
+        "| cost over faiss flat, one / batch | compared in full |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for size, row in read("search_exact")["sizes"].items():
+        ms = row["ms"]
+        lines.append(
+            f"| {int(size):,} | {ms['brute']:,.0f} ms "
+            f"| {ms['exact_single']:.2f} ms | {ms['exact_batch']:.2f} ms "
+            f"| {row['brute_over_exact_single']:,.0f} x / {row['brute_over_exact_batch']:,.0f} x "
+            f"| {row['exact_over_faiss_single']:.1f} x / {row['exact_over_faiss_batch']:.1f} x "
+            f"| {row['verified_per_query']['mean']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def growth() -> str:
+    """Exact and fast search from a thousand pictures to a million."""
+    lines = [
+        "| pictures | exact, median / 95 % | batch of 512 | first query | memory | fast, median / 95 % "
+        "| recall@10 | index built in |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for size, row in read("search_growth")["sizes"].items():
+        exact, fast = row["exact"], row["fast"]
+        lines.append(
+            f"| {int(size):,} | {exact['p50_ms']:.1f} / {exact['p95_ms']:.1f} ms "
+            f"| {exact['batch_of_512_ms_per_query']:.2f} ms | {exact['first_query_s']:.1f} s "
+            f"| {exact['peak_memory_gib']:.1f} GiB | {fast['p50_ms']:.1f} / {fast['p95_ms']:.1f} ms "
+            f"| {fast['recall_at_10_on_new_queries']:.3f} | {fast['build_s']:.0f} s ({fast['kind']}) |"
+        )
+    return "\n".join(lines)
+
+
+def galleries() -> str:
+    """What a gallery and a large evaluation cost."""
+    built, judged = read("gallery_build"), read("evaluate_scale")
+    size = built["bytes_per_picture"]
+    return "\n".join(
+        [
+            "| measured | |",
+            "|---|---|",
+            "| pictures indexed per second, trunk in float32 / bfloat16 "
+            f"| {built['build_pictures_per_second_trunk_fp32']:.0f} "
+            f"/ {built['build_pictures_per_second_trunk_bf16']:.0f} |",
+            "| bytes per picture: numbers (fp16) / names / thumbnail "
+            f"| {size['numbers']:,} / {size['items']:,} / {size['thumbnail']:,} |",
+            f"| adding 100 pictures to {built['pictures']:,} / removing them "
+            f"| {built['add_100_s']:.1f} s / {built['remove_100_s']:.2f} s |",
+            f"| R@k, MAP@R of {judged['pictures']:,} pictures of {judged['classes']:,} classes "
+            f"| {judged['seconds']['retrieval']:.0f} s |",
+            f"| NMI of the same, k-means into {judged['classes']:,} clusters "
+            f"| {judged['seconds']['nmi']:.0f} s |",
+            f"| most memory of both | {judged['peak_memory_gib']:.1f} GiB |",
         ]
     )
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from avsl_core import load
 from avsl_core.aviary import species_of, write_aviary
 from avsl_core.data import read_folder
+from avsl_core.gallery import Gallery
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 GALLERY = ASSETS / "gallery"
@@ -17,10 +19,14 @@ def test_the_gallery_shows_every_unseen_species_several_times():
     assert set(pictures.class_sizes()) == {6}
 
 
-def test_every_picture_has_a_thumbnail():
-    for path in read_folder(GALLERY / "pictures").paths:
-        with Image.open(GALLERY / "thumbnails" / path.parent.name / path.name) as small:
-            assert small.size == (112, 112)
+def test_the_index_holds_every_picture_as_the_shipped_model_sees_it():
+    index = Gallery.open(GALLERY / "index", checkpoint=load("aviary"))
+    pictures = read_folder(GALLERY / "pictures").paths
+    assert [index.item(row).path for row in range(len(index))] == list(pictures)
+    assert index.coordinates is not None
+    for row in range(len(index)):
+        with Image.open(index.thumbnail(row)) as small:
+            assert small.size == (144, 144)
 
 
 def test_the_gallery_is_what_the_aviary_draws(tmp_path):

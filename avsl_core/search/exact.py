@@ -6,29 +6,24 @@ must beat, so only rows whose bound does not exceed it are measured as well. Wha
 every pair would give, in the same numbers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from threading import Lock
 
 import torch
 from torch import Tensor
 
-from avsl_core.errors import ConfigError, EncodingError
+from avsl_core.errors import EncodingError
 from avsl_core.models import Measure, Rows
 from avsl_core.search.bound import BoundedBlock, BoundSpace, Outline
+from avsl_core.search.group import QueryGroup
 from avsl_core.search.neighbours import Neighbours
+from avsl_core.search.pairs import both_masks, check_search
 from avsl_core.search.source import Block, MemoryRows, RowSource
 
-__all__ = ["ExactSearch", "both_masks", "check_search", "column_weights", "measure_pairs"]
+__all__ = ["ExactSearch"]
 
 _QUERIES = 512  # at once; more make the products no faster
-_RUN = 8  # blocks bounded before the first of their rows is measured
-_RUN_BYTES = 64 * 2**20  # of bounds in a run
-_LARGEST_WEIGHT = 1e6
-_LARGEST_NUMBER = 1e15
-_TILE = 64  # bounds whose least one is looked at before the others
-_PAIRS = 512  # measured at once: their intermediates stay in the cache
-_ALIKE = 16  # matrix products of a multiple of so many rows round each row alike
 _FEW = 4096  # allowed rows that are rather picked out than masked
 
 
@@ -109,8 +104,8 @@ class ExactSearch:
         for start in range(0, len(queries), _QUERIES):
             some = queries[start : start + _QUERIES].to(self.device).to(torch.float32)
             excluded = None if exclude is None else exclude[start : start + _QUERIES]
-            search = _Search(self, some, k, part_weights, wanted, excluded)
-            found.append(search.run().to("cpu"))
+            group = QueryGroup(self, some, k, part_weights, wanted, excluded)
+            found.append(group.run().to("cpu"))
         return Neighbours.concatenate(found)
 
     def block(self, number: int) -> BoundedBlock:
@@ -172,263 +167,3 @@ class ExactSearch:
         )
         found = few.search(queries, k, part_weights=weights, exclude=places)
         return replace(found, rows=torch.where(found.rows >= 0, numbers[found.rows.clamp_min(0)], -1))
-
-
-def measure_pairs(
-    measure: Measure, queries: Rows, source: RowSource, pairs: tuple[Tensor, Tensor], device: torch.device
-) -> Tensor:
-    """Measure pairs part by part, each pair giving the same bits wherever it stands in the list.
-
-    Args:
-        measure: On the device.
-        queries: On the device.
-        source: Of the other side.
-        pairs: Places in ``queries`` and row numbers, ``[B]`` each.
-        device: That computes.
-
-    Returns:
-        ``[B, P]``.
-    """
-    first, second = pairs
-    # Products whose number of rows is no such multiple take other paths, which round differently.
-    short = -len(first) % _ALIKE
-    if short:
-        first, second = (torch.cat([side, side[-1:].expand(short)]) for side in (first, second))
-    parts = [
-        measure.part_distances(
-            queries[first[start : start + _PAIRS]], source.gather(second[start : start + _PAIRS]).to(device)
-        )
-        for start in range(0, len(first), _PAIRS)
-    ]
-    return torch.cat(parts)[: len(pairs[0])]
-
-
-def column_weights(measure: Measure, part_weights: Sequence[float]) -> Tensor:
-    """What each column counts, ``[D]``, given what each part counts."""
-    return torch.tensor(part_weights, dtype=torch.float32).repeat_interleave(torch.tensor(measure.widths))
-
-
-def both_masks(one: Tensor | None, other: Tensor | None) -> Tensor | None:
-    """Rows that both masks let through; None lets all through."""
-    if one is None or other is None:
-        return other if one is None else one
-    return one & other.to(one.device)
-
-
-def check_search(
-    measure: Measure,
-    source: RowSource,
-    queries: Rows,
-    k: int,
-    part_weights: Sequence[float] | None,
-    allowed: Tensor | None,
-    exclude: Tensor | None,
-) -> None:
-    """Refuse what cannot be searched for.
-
-    Raises:
-        ConfigError: If k, the weights, or the shape of ``allowed`` or ``exclude`` do not fit.
-        EncodingError: If the queries are not of this measure, or not finite.
-    """
-    if k < 1:
-        raise ConfigError(f"k is {k}: ask for at least 1 neighbour")
-    measure.check(queries)
-    for numbers in (queries.vectors, queries.gates):
-        if not bool((numbers.abs() <= _LARGEST_NUMBER).all()):  # false for NaN as well
-            raise EncodingError(
-                "a query holds numbers that are not finite, or far too large; check picture and model"
-            )
-    if part_weights is not None:
-        values = [float(weight) for weight in part_weights]
-        names = ", ".join(measure.parts)
-        if len(values) != len(measure.parts):
-            raise ConfigError(
-                f"{len(values)} weights for {len(measure.parts)} parts ({names}): give one each"
-            )
-        if not all(0.0 <= value <= _LARGEST_WEIGHT for value in values) or not any(values):
-            raise ConfigError(f"weights {values} of {names}: each from 0 to 1,000,000, and not all 0")
-    if allowed is not None and (allowed.dtype != torch.bool or allowed.shape != (len(source),)):
-        raise ConfigError(f"allowed must be {len(source)} booleans, one per row")
-    if exclude is not None and (exclude.dtype != torch.int64 or exclude.shape != (len(queries),)):
-        raise ConfigError(f"exclude must be {len(queries)} row numbers (int64), one per query")
-
-
-class _Search:
-    """One group of queries on their way through the blocks."""
-
-    def __init__(
-        self,
-        search: ExactSearch,
-        queries: Rows,
-        k: int,
-        part_weights: Sequence[float] | None,
-        wanted: Tensor | None,
-        exclude: Tensor | None,
-    ) -> None:
-        self.search, self.space, self.queries, self.k = search, search.space, queries, k
-        measure = search.measure
-        self.part_weights = self.column_weights = None
-        self.unit = 1.0
-        if part_weights is not None:
-            # Bounds are computed with the largest weight as the unit, lest they overflow or vanish.
-            self.unit = max(part_weights)
-            self.part_weights = torch.tensor(part_weights, dtype=torch.float32, device=search.device)
-            self.column_weights = column_weights(measure, [w / self.unit for w in part_weights]).to(
-                search.device
-            )
-        self.unwanted = None if wanted is None else ~wanted.to(search.device)
-        self.exclude = None if exclude is None else exclude.to(search.device)
-        # What float32 does to a distance: sums as long as a part is wide, one part after the other.
-        self.rounding = 4 * 2.0**-24 * max(measure.widths) * len(measure.parts)
-        self.found = Neighbours.empty(len(queries), k, len(measure.parts), search.device)
-
-    def run(self) -> Neighbours:
-        """Go through all blocks, the nearest first, in runs."""
-        waiting = list(self._order())
-        while waiting:
-            run: list[int] = []
-            rows = 0
-            while waiting and len(run) < _RUN:
-                number, least = waiting[0]
-                rows += len(self.search.blocks[number])
-                if run and 4 * rows * len(self.queries) > _RUN_BYTES:
-                    break
-                waiting.pop(0)
-                if least is None or not bool((least > self._farthest()).all()):
-                    run.append(number)
-            if run:
-                self._visit(run)
-        return self.found
-
-    def _order(self) -> Iterator[tuple[int, Tensor | None]]:
-        """Block numbers, and where it is known already, below what distance no row of the block lies."""
-        outlines = dict(self.search.outlines)
-        numbers = range(len(self.search.blocks))
-        if len(numbers) > 1 and outlines:
-            scaled = self.space.scale_queries(self.queries, self.search.around(numbers), self.column_weights)
-            least = {number: self.space.least_squared(scaled, line) for number, line in outlines.items()}
-            order = torch.stack(list(least.values())).mean(dim=1).argsort().tolist()
-            known = list(least)
-            yield from ((known[place], least[known[place]]) for place in order)
-        else:
-            outlines = {}
-        yield from ((number, None) for number in numbers if number not in outlines)
-
-    def _farthest(self) -> Tensor:
-        """The distance that a further neighbour must not exceed, in the unit, with room for rounding."""
-        return self.found.distances[:, -1] / self.unit * (1.0 + self.rounding) + 1e-6
-
-    def _visit(self, run: list[int]) -> None:
-        run_of = _Run(self, run)
-        self.found = replace(self.found, bounded=self.found.bounded + run_of.rows)
-        open_ended = self.found.distances[:, -1].isinf().nonzero()[:, 0]
-        if len(open_ended):
-            # One query's products are filled up anyway: with its next best rows, which are likely needed.
-            filled = -self.k % _ALIKE if len(self.queries) == 1 else 0
-            self.measure(*run_of.take_best(open_ended, self.k + filled))
-        queries, rows, bounds, blocks = run_of.take_within(self._farthest())
-        quota = 2 * self.k
-        while len(queries):
-            place = _places(queries, len(self.queries))
-            now = place < quota
-            self.measure(queries[now], rows[now])
-            quota *= 2
-            queries, rows, bounds, blocks = queries[~now], rows[~now], bounds[~now], blocks[~now]
-            if len(queries):
-                still = bounds <= run_of.limits(self._farthest())[queries, blocks]
-                queries, rows, bounds, blocks = queries[still], rows[still], bounds[still], blocks[still]
-
-    def measure(self, queries: Tensor, rows: Tensor) -> None:
-        """Measure pairs, sorted by query, and keep the nearest."""
-        if len(queries) == 0:
-            return
-        search = self.search
-        measured = measure_pairs(search.measure, self.queries, search.source, (queries, rows), search.device)
-        counted = measured if self.part_weights is None else measured * self.part_weights
-        place, counts = _places(queries, len(self.queries)), queries.bincount(minlength=len(self.queries))
-        shape = (len(self.queries), int(counts.max()))
-        table = Neighbours.empty(*shape, measured.shape[1], search.device)
-        table.rows[queries, place] = rows
-        table.distances[queries, place] = counted.sum(dim=1)
-        table.parts[queries, place] = measured
-        merged = self.found.merge(table.rows, table.distances, table.parts)
-        self.found = replace(merged, verified=self.found.verified + counts)
-
-
-class _Run:
-    """The bounds of some blocks for one group of queries, in tiles of :data:`_TILE` columns.
-
-    Attributes:
-        rows: How many rows there are.
-    """
-
-    def __init__(self, group: _Search, numbers: list[int]) -> None:
-        search, device = group.search, group.search.device
-        self._space = group.space
-        blocks = [search.blocks[number] for number in numbers]
-        self._scaled = group.space.scale_queries(group.queries, search.around(numbers), group.column_weights)
-        self._bounded = [search.block(number) for number in numbers]
-        self.rows = sum(len(block) for block in blocks)
-        tiles = [-(-len(block) // _TILE) for block in blocks]
-        self._first_row = torch.cat(
-            [block.start + _TILE * torch.arange(t) for block, t in zip(blocks, tiles, strict=True)]
-        ).to(device)
-        self._block_of = torch.arange(len(blocks)).repeat_interleave(torch.tensor(tiles)).to(device)
-        bounds = torch.empty(len(group.queries), sum(tiles) * _TILE, device=device)
-        column = 0
-        for block, bounded, count in zip(blocks, self._bounded, tiles, strict=True):
-            inside = bounds[:, column : column + len(block)]
-            group.space.squared(self._scaled, bounded, out=inside)
-            if group.unwanted is not None:
-                inside.masked_fill_(group.unwanted[block.start : block.stop], torch.inf)
-            if group.exclude is not None:
-                here = (group.exclude >= block.start) & (group.exclude < block.stop)
-                queries = here.nonzero()[:, 0]
-                inside[queries, group.exclude[queries] - block.start] = torch.inf
-            bounds[:, column + len(block) : column + count * _TILE] = torch.inf
-            column += count * _TILE
-        self._bounds = bounds.view(len(bounds), -1, _TILE)
-
-    def limits(self, nearest: Tensor) -> Tensor:
-        """Up to which bound each block leaves room for a row within a distance, ``[Q, blocks]``."""
-        limits = [self._space.thresholds(self._scaled, bounded, nearest) for bounded in self._bounded]
-        return torch.stack(limits, dim=1)
-
-    def take_best(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """The rows with the k least bounds of some queries: query and row numbers, sorted by query.
-
-        They are taken out.
-        """
-        bounds = self._bounds[queries] if len(queries) < len(self._bounds) else self._bounds
-        # The k least bounds lie in the k tiles with the least minima.
-        tiles = bounds.amin(dim=2).topk(min(k, bounds.shape[1]), dim=1, largest=False).indices
-        inside = bounds.gather(1, tiles[:, :, None].expand(-1, -1, _TILE)).flatten(1)
-        least, offset = inside.topk(min(k, inside.shape[1]), dim=1, largest=False)
-        line, place = least.isfinite().nonzero(as_tuple=True)
-        offset = offset[line, place]
-        tile = tiles[line, offset // _TILE]
-        self._bounds[queries[line], tile, offset % _TILE] = torch.inf
-        return queries[line], self._first_row[tile] + offset % _TILE
-
-    def take_within(self, nearest: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """All rows whose bound leaves room within a distance, by query and within a query by bound.
-
-        Returns:
-            Query, row, bound, and place of the row's block in the run, one entry per pair each.
-        """
-        limits = self.limits(nearest)[:, self._block_of]
-        best = self._bounds.amin(dim=2)
-        query, tile = ((best <= limits) & best.isfinite()).nonzero(as_tuple=True)
-        inside = self._bounds[query, tile]
-        chosen, offset = ((inside <= limits[query, tile][:, None]) & inside.isfinite()).nonzero(as_tuple=True)
-        query, tile, bounds = query[chosen], tile[chosen], inside[chosen, offset]
-        order = bounds.argsort()
-        order = order[query[order].argsort(stable=True)]
-        rows = self._first_row[tile] + offset
-        return query[order], rows[order], bounds[order], self._block_of[tile[order]]
-
-
-def _places(queries: Tensor, count: int) -> Tensor:
-    """Each entry's place among those of its query, given entries sorted by query."""
-    first = queries.bincount(minlength=count).cumsum(0) - queries.bincount(minlength=count)
-    return torch.arange(len(queries), device=queries.device) - first[queries]

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from avsl_core.errors import ConfigError, GalleryError
 from avsl_core.models import Measure, Rows
-from avsl_core.search.exact import ExactSearch, both_masks, check_search, measure_pairs
+from avsl_core.search.exact import ExactSearch
 from avsl_core.search.faiss_index import Kind, Progress, lookup, train_index
 from avsl_core.search.fast_files import FastInfo, Recall, generation_of, read_index, write_index
 from avsl_core.search.neighbours import Neighbours
+from avsl_core.search.pairs import both_masks, check_search, measure_pairs
 from avsl_core.search.source import RowSource
 
 __all__ = ["FastIndex", "StoredRows", "build_fast", "open_fast"]

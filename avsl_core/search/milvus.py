@@ -13,10 +13,10 @@ from torch import Tensor
 
 from avsl_core.errors import ConfigError, EncodingError, GalleryError
 from avsl_core.models import Measure, Rows
-from avsl_core.search.exact import check_search
 from avsl_core.search.milvus_search import Mode, Question, encode_rows, search_exactly, search_fast
 from avsl_core.search.milvus_store import LONGEST_TEXT, MilvusStore, any_of, from_text, to_text
 from avsl_core.search.neighbours import Neighbours
+from avsl_core.search.pairs import check_search
 from avsl_core.search.source import MemoryRows, RowSource, gate_limits
 
 __all__ = ["MilvusGallery", "Record"]

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from avsl_core.models import Measure, Rows
-from avsl_core.search.exact import column_weights, measure_pairs
 from avsl_core.search.milvus_store import MilvusStore, from_text
 from avsl_core.search.neighbours import Neighbours
+from avsl_core.search.pairs import column_weights, measure_pairs
 from avsl_core.search.source import MemoryRows
 
 __all__ = ["Mode", "Question", "encode_rows", "least_product", "search_exactly", "search_fast"]

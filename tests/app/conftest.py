@@ -12,8 +12,14 @@ from PIL import Image
 
 from app.compare_page import ComparePage
 from app.examples import ExamplePair
+from app.explore_bench import ExploreBench
+from app.explore_builds import BuildDesk, BuildLimits
+from app.explore_page import ExplorePage
+from app.models import Models
+from app.shelf import Demo, Shelf
 from app.workbench import PictureFile, Workbench
 from avsl_core.checkpoint import Checkpoint, save_checkpoint
+from avsl_core.gallery import build_gallery
 from avsl_core.images import Preprocess
 from avsl_core.metrics import PairDistribution
 
@@ -60,6 +66,43 @@ def files(tmp_path_factory):
     return made
 
 
+@pytest.fixture(scope="session")
+def collection(tmp_path_factory):
+    """A folder of three classes with five small pictures each: c/4.png is the last."""
+    folder = tmp_path_factory.mktemp("collection") / "pictures"
+    rng = np.random.default_rng(3)
+    for name in ("a", "b", "c"):
+        (folder / name).mkdir(parents=True)
+        colours = rng.integers(0, 256, (4, 4, 3))
+        for number in range(5):
+            pixels = np.clip(colours + rng.integers(-40, 41, (4, 4, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).resize((64, 64)).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def index(checkpoint, collection):
+    """The collection as a gallery of the tiny model."""
+    return build_gallery(checkpoint, collection, collection.parent / "index").gallery
+
+
+@pytest.fixture
+def shelf(checkpoint, collection, index, tmp_path):
+    """The collection as the demo, and a folder of galleries that does not exist yet."""
+    demo = Demo(checkpoint, "Collection", index, collection)
+    return Shelf(Models(checkpoint), tmp_path / "galleries", demo)
+
+
+@pytest.fixture
+def desk(shelf):
+    return BuildDesk(shelf, BuildLimits(allow_folders=True, max_archive_bytes=2**20, max_archive_files=40))
+
+
+@pytest.fixture
+def explore(shelf, desk):
+    return ExplorePage(ExploreBench(shelf), desk, iter(range(100)).__next__)
+
+
 @pytest.fixture
 def bench(checkpoint):
     return Workbench(checkpoint)
@@ -83,12 +126,13 @@ def payload(files):
 
 
 @pytest.fixture(scope="session")
-def address(checkpoint_file):
-    """Where the app is served, with a tiny model."""
+def address(checkpoint_file, tmp_path_factory):
+    """Where the app is served, with a tiny model and no galleries but the demo."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "app", "--checkpoint", str(checkpoint_file), "--port", str(port)]
+    command += ["--galleries", str(tmp_path_factory.mktemp("galleries"))]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     url = f"http://127.0.0.1:{port}"
     try:

@@ -18,6 +18,19 @@ def refused(capsys):
     return run
 
 
+@pytest.fixture
+def served(monkeypatch, checkpoint_file):
+    """Run the command up to where it would serve; returns what it would serve with."""
+
+    def run(*arguments):
+        seen = {}
+        monkeypatch.setattr("app.server.serve", lambda checkpoint, **options: seen.update(options))
+        assert main(["--checkpoint", str(checkpoint_file), *arguments]) == 0
+        return seen
+
+    return run
+
+
 def test_a_missing_checkpoint_is_one_line_and_status_2(refused):
     error = refused("--checkpoint", "nowhere.safetensors")
     assert error.startswith("error: nowhere.safetensors: no such checkpoint")
@@ -39,3 +52,32 @@ def test_a_taken_port_is_one_line_and_status_2(refused, checkpoint_file):
         port = taken.getsockname()[1]
         error = refused("--checkpoint", str(checkpoint_file), "--port", str(port))
     assert error.startswith(f"error: port {port}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [
+        ((), True),
+        (("--host", "0.0.0.0"), False),
+        (("--share",), False),
+        (("--host", "0.0.0.0", "--allow-folders"), True),
+        (("--no-allow-folders",), False),
+    ],
+)
+def test_folders_of_this_machine_are_for_those_who_sit_at_it(served, tmp_path, arguments, allowed):
+    options = served("--galleries", str(tmp_path), "--max-archive-mb", "5", *arguments)["galleries"]
+    assert options.limits.allow_folders is allowed
+    assert options.limits.max_archive_bytes == 5 * 2**20
+    assert options.folder == tmp_path
+
+
+def test_the_galleries_folder_can_come_from_the_environment(served, monkeypatch, tmp_path):
+    monkeypatch.setenv("AVSL_GALLERIES", str(tmp_path / "there"))
+    assert served()["galleries"].folder == tmp_path / "there"
+
+
+def test_a_limit_of_nothing_is_refused(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--max-archive-files", "0"])
+    assert ended.value.code == 2
+    assert "at least 1" in capsys.readouterr().err

@@ -1,11 +1,17 @@
 import re
+from pathlib import Path
 
 import gradio as gr
 import pytest
 
 from app.compare_page import ComparePage
+from app.explore_bench import ExploreBench
+from app.models import Models
 from app.server import build_app
+from app.shelf import Shelf
 from app.workbench import Workbench
+from avsl_core import compare
+from avsl_core.gallery import build_gallery
 
 
 def distance_in(html):
@@ -116,3 +122,55 @@ def test_the_app_builds_with_the_pairs_that_come_with_it(checkpoint):
     blocks = build_app(checkpoint)
     assert isinstance(blocks, gr.Blocks)
     assert blocks.title == "How alike are two pictures, and why?"
+
+
+class TestLinks:
+    @pytest.fixture
+    def linked(self, page, plain_checkpoint, shelf, collection):
+        """The Compare page of one model, with a gallery that another one made."""
+        build_gallery(plain_checkpoint, collection, shelf.folder / "plain")
+        models = Models(page.bench.checkpoint, plain_checkpoint)
+        explore = ExploreBench(Shelf(models, shelf.folder, shelf.demo))
+        linked = ComparePage(models.default, page.pairs, explore)
+        with gr.Blocks():
+            linked.build()
+        return linked
+
+    def test_a_link_is_compared_at_once_by_the_model_of_its_gallery(
+        self, linked, plain_checkpoint, collection, index
+    ):
+        a, b, message, verdict, _, model, origin = linked.on_open(
+            False, request(gallery="plain", a="0", b="7")
+        )
+        assert (Path(a).read_bytes(), Path(b).read_bytes()) == tuple(
+            (collection / name).read_bytes() for name in ("a/0.png", "b/2.png")
+        )
+        expected = compare(plain_checkpoint, collection / "a" / "0.png", collection / "b" / "2.png").distance
+        assert distance_in(verdict) == pytest.approx(expected, rel=1e-6)
+        assert message == ""
+        assert "unsaved-embedding" in origin
+        assert "explore?gallery=plain&amp;trail=0" in origin
+        swapped = linked.on_swap(a, b, False, model)
+        assert distance_in(swapped[3]) == pytest.approx(expected, rel=1e-6)
+        assert "without gates" in linked.on_results(a, b, model)[2]
+
+    def test_an_example_leads_back_to_the_pages_own_model(self, linked):
+        *_, model, origin = linked._on_example(0)(False)
+        assert (model, origin) == (None, "")
+
+    @pytest.mark.parametrize(
+        "link", [{"gallery": "x", "a": "0", "b": "1"}, {"gallery": "plain", "a": "../x", "b": "99"}]
+    )
+    def test_a_link_to_nothing_says_so_and_the_first_example_is_shown(self, linked, link):
+        _, _, message, verdict, _, model, origin = linked.on_open(False, request(**link))
+        assert 'role="alert"' in message
+        assert distance_in(verdict) > 0
+        assert (model, origin) == (None, "")
+
+    def test_without_a_link_the_first_example_is_shown(self, linked, page):
+        shown = linked.on_open(False, request())
+        assert shown[:2] == [str(page.pairs[0].a.path), str(page.pairs[0].b.path)]
+
+
+def request(**values):
+    return gr.Request(request=None, query_params=values)

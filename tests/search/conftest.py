@@ -7,7 +7,7 @@ from avsl_core.models import Rows
 from avsl_core.models.avsl_measure import AvslMeasure
 from avsl_core.models.measure import EuclideanMeasure
 from avsl_core.search import MemoryRows
-from avsl_core.search.exact import measure_pairs
+from avsl_core.search.pairs import measure_pairs
 
 NODES = 12
 

@@ -1,0 +1,277 @@
+"""What the Explore page works with: open galleries, pictures that visitors gave, and answers to queries."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from app.cache import LruCache
+from app.explore_state import ExploreState, Step
+from app.shelf import OpenGallery, Shelf
+from app.workbench import PictureFile, Workbench
+from avsl_core.errors import AvslError, GalleryError, ImageError
+from avsl_core.explain.levels import level_words
+from avsl_core.images import load_image
+from avsl_core.search.searcher import SearchResult
+
+__all__ = ["ExploreBench", "Found", "LinkedPair", "Query", "level_titles"]
+
+_LARGE = 640  # sharp on a screen of double density at the size the page shows it
+
+
+@dataclass(frozen=True)
+class Query:
+    """The picture whose neighbours are shown.
+
+    Attributes:
+        step: Which it is.
+        name: Its file's name.
+        class_name: Its class, if that is known.
+        large: The picture as a ``data:`` address.
+        size: Width and height in pixels, if they are known.
+    """
+
+    step: Step
+    name: str
+    class_name: str | None
+    large: str
+    size: tuple[int, int] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A query and its neighbours.
+
+    Attributes:
+        state: What was asked for.
+        open: The gallery.
+        query: The picture.
+        result: Its neighbours.
+        weights: What each level counted, from low to high.
+        kin: How many of the neighbours are of the query's class, and how many the gallery has besides it;
+            None if its class is not known.
+    """
+
+    state: ExploreState
+    open: OpenGallery
+    query: Query
+    result: SearchResult
+    weights: tuple[float, ...]
+    kin: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class LinkedPair:
+    """Two pictures that a link asks to compare.
+
+    Attributes:
+        a: First picture.
+        b: Second picture.
+        bench: What compares them: the model that made the gallery.
+        model: What that model is called.
+        gallery: What the gallery is called.
+    """
+
+    a: PictureFile
+    b: PictureFile
+    bench: Workbench
+    model: str
+    gallery: str
+
+
+class ExploreBench:
+    """Answers queries; holds nothing of any one visitor but the pictures they gave.
+
+    Args:
+        shelf: The galleries.
+        uploads: Pictures of visitors that are kept.
+    """
+
+    def __init__(self, shelf: Shelf, *, uploads: int = 256) -> None:
+        self.shelf = shelf
+        self._uploads: LruCache[PictureFile] = LruCache(uploads)
+        self._drawn: LruCache[str] = LruCache(256)
+
+    def add_upload(self, file: PictureFile, bench: Workbench) -> Step:
+        """Take in a visitor's picture.
+
+        Raises:
+            ImageError: If it cannot be read.
+        """
+        key, _ = bench.encode(file)
+        self._uploads.put(key, file)
+        return Step(upload=key)
+
+    def known(self, state: ExploreState, gallery: OpenGallery) -> ExploreState:
+        """The state without what this gallery or this server does not have (any more)."""
+        trail = tuple(
+            step
+            for step in state.trail
+            if (step.upload in self._uploads if step.upload else gallery.has(step.row or 0))
+        )
+        classes = set(gallery.gallery.classes)
+        mode = state.mode if gallery.searcher.fast is not None else "exact"
+        weights = state.weights if len(state.weights) == len(gallery.searcher.measure.parts) else ()
+        return ExploreState(
+            state.gallery,
+            trail or (self.first(gallery),),
+            weights,
+            tuple(name for name in state.classes if name in classes),
+            state.k,
+            mode,
+        )
+
+    def first(self, gallery: OpenGallery) -> Step:
+        """The query that a gallery opens with."""
+        return Step(row=next(row for row in range(len(gallery.gallery)) if gallery.has(row)))
+
+    def rows(self, gallery: OpenGallery, classes: Sequence[str]) -> NDArray[np.int64]:
+        """The pictures of some classes, of all if none are named or none has any."""
+        live = gallery.gallery.live
+        all_rows = np.arange(len(gallery.gallery)) if live is None else np.flatnonzero(live.numpy())
+        codes = [gallery.gallery.classes.index(name) for name in classes if name in gallery.gallery.classes]
+        chosen = all_rows[np.isin(gallery.gallery.class_codes[all_rows], codes)]
+        return chosen if len(chosen) else all_rows
+
+    def find(self, state: ExploreState) -> Found:
+        """Answer a query.
+
+        Raises:
+            GalleryError: If the gallery cannot be opened or read.
+            ImageError: If the picture is no longer there.
+        """
+        opened = self.shelf.open(state.gallery)
+        state = self.known(state, opened)
+        step = state.trail[-1]
+        parts = opened.searcher.measure.parts
+        weights = state.weights or (1.0,) * len(parts)
+        order = dict(zip(parts, weights, strict=True)) if state.weights else None
+        classes = list(state.classes) or None
+        search, search_row = opened.searcher.search, opened.searcher.search_row
+        if step.upload is not None:
+            _, encoded = opened.bench.encode(self._upload(step.upload))
+            result = search(encoded, state.k, mode=state.mode, weights=order, classes=classes)
+        else:
+            result = search_row(step.row or 0, state.k, mode=state.mode, weights=order, classes=classes)
+        query = self._query(step, opened)
+        return Found(state, opened, query, result, weights, _kin(query, result, opened))
+
+    def thumbnail(self, gallery: OpenGallery, row: int) -> str:
+        """A gallery picture's thumbnail as a ``data:`` address; empty where the file is gone."""
+
+        def make() -> str:
+            try:
+                data = gallery.gallery.thumbnail(row).read_bytes()
+            except OSError:
+                return ""
+            return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
+
+        return self._drawn.get_or_make(f"small|{gallery.gallery.path}|{_digest(gallery, row)}", make)
+
+    def step_picture(self, gallery: OpenGallery, step: Step) -> str:
+        """A step's small picture as a ``data:`` address."""
+        if step.upload is None:
+            return self.thumbnail(gallery, step.row or 0)
+        try:
+            file = self._upload(step.upload)
+            return self._drawn.get_or_make(f"step|{step.upload}", lambda: _draw(file, 112))
+        except ImageError:
+            return ""
+
+    def step_name(self, gallery: OpenGallery, step: Step) -> str:
+        """What a step is called."""
+        if step.upload is None:
+            item = gallery.gallery.item(step.row or 0)
+            return item.class_name or Path(item.name).name
+        try:
+            return self._upload(step.upload).name
+        except ImageError:
+            return "your picture"
+
+    def pair(self, gallery: str, a: str, b: str) -> LinkedPair:
+        """The two pictures that a link names: rows of a known gallery, or keys of pictures given before.
+
+        Raises:
+            GalleryError: If the link names something that is not here.
+            ImageError: If a given picture is no longer here.
+        """
+        opened = self.shelf.open(gallery)
+        files = [self._file(opened, Step.parse(token)) for token in (a, b)]
+        model = self.shelf.models.name(opened.bench)
+        return LinkedPair(files[0], files[1], opened.bench, model, opened.title)
+
+    def _file(self, gallery: OpenGallery, step: Step | None) -> PictureFile:
+        if step is not None and step.upload is not None:
+            return self._upload(step.upload)
+        if step is None or not gallery.has(step.row or 0):
+            raise GalleryError(f"{gallery.title}: has no such picture; go back and choose another one")
+        item = gallery.gallery.item(step.row or 0)
+        return PictureFile(item.path, Path(item.name).name)
+
+    def _upload(self, key: str) -> PictureFile:
+        return self._uploads.get_or_make(key, _gone)
+
+    def _query(self, step: Step, gallery: OpenGallery) -> Query:
+        if step.upload is not None:
+            file = self._upload(step.upload)
+            large = self._drawn.get_or_make(f"large|{step.upload}", lambda: _draw(file, _LARGE))
+            return Query(step, file.name, None, large, None)
+        item = gallery.gallery.item(step.row or 0)
+
+        def make() -> str:
+            try:
+                return _draw(PictureFile(item.path, item.name), _LARGE)
+            except AvslError:  # moved or deleted since: its thumbnail stands for it
+                return self.thumbnail(gallery, item.row)
+
+        large = self._drawn.get_or_make(f"large|{item.digest}", make)
+        return Query(step, Path(item.name).name, item.class_name, large, (item.width, item.height))
+
+
+def level_titles(parts: Sequence[str]) -> list[tuple[str, str]]:
+    """Title and gloss of every part of a distance.
+
+    Example:
+        >>> level_titles(["level1", "level2"])
+        [('Level 1', 'early in the network'), ('Level 2', 'late in the network')]
+    """
+    levels = [part for part in parts if part.startswith("level")]
+    return [
+        (f"Level {levels.index(part) + 1}", level_words(levels.index(part), len(levels)))
+        if part in levels
+        else (part[:1].upper() + part[1:], "")
+        for part in parts
+    ]
+
+
+def _kin(query: Query, result: SearchResult, opened: OpenGallery) -> tuple[int, int] | None:
+    gallery = opened.gallery
+    if query.class_name is None:
+        return None
+    same = gallery.class_codes == gallery.classes.index(query.class_name)
+    if gallery.live is not None:
+        same = same & gallery.live.numpy()
+    found = sum(hit.item.class_name == query.class_name for hit in result.hits)
+    return found, int(np.count_nonzero(same)) - 1
+
+
+def _digest(gallery: OpenGallery, row: int) -> str:
+    digest: str = gallery.gallery.digests[row].tobytes().hex()
+    return digest
+
+
+def _draw(file: PictureFile, side: int) -> str:
+    picture = Image.fromarray(load_image(file.read(), name=file.name, target_side=side))
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=84, method=2)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _gone() -> PictureFile:
+    raise ImageError("Your picture: it is no longer kept here; choose it again")

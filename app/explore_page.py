@@ -1,0 +1,382 @@
+"""The Explore page: a picture's nearest neighbours in a gallery, and from neighbour to neighbour."""
+
+import functools
+import logging
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import gradio as gr
+
+from app.explore_bench import ExploreBench, level_titles
+from app.explore_build_panel import BuildPanel, progress_html
+from app.explore_builds import BuildDesk
+from app.explore_map import map_html, marks_html
+from app.explore_results import query_html, results_html, trail_html
+from app.explore_script import MAP_SCRIPT, RESULTS_SCRIPT
+from app.explore_state import ExploreState, Step
+from app.results import message_html
+from app.shelf import OpenGallery
+from app.uploads import picture_file
+from avsl_core.errors import AvslError, GalleryError
+
+__all__ = ["ExplorePage"]
+
+log = logging.getLogger(__name__)
+
+_INTRO = (
+    '<header class="avsl-head"><h1>What looks most alike, and why?</h1><p>Every picture of a gallery, '
+    "ordered by how far it looks from one of them, or from yours. Click a neighbour to go on from there; "
+    "compare any two to see where their distance comes from.</p></header>"
+)
+_WEIGHING = (
+    '<h3>What counts</h3><p class="note">Let a level of the network count more or less, and the order '
+    "follows. A level is a depth of the network, not a kind of difference.</p>"
+)
+_SLIDERS = 6  # a distance of more parts counts the further ones as learned
+_ALL = "all"
+# Everything that touches the model queues with the Compare page, so that visitors share the processor.
+_MODEL: dict[str, Any] = {
+    "concurrency_id": "model",
+    "concurrency_limit": 2,
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "trigger_mode": "always_last",
+}
+
+_NOTHING = "Every level is at 0, so nothing counts: raise one of them, or choose All levels"
+
+Update = Any  # what Gradio takes as the new state of a component
+Handler = Callable[..., list[Update]]
+
+
+def _calm(further: int = 0) -> Callable[[Handler], Handler]:
+    """Answer an error with a message, and leave everything else on the page as it is.
+
+    Args:
+        further: Outputs of the event after those of every answer.
+    """
+
+    def wrap(handler: Handler) -> Handler:
+        @functools.wraps(handler)
+        def handle(self: "ExplorePage", *values: Any) -> list[Update]:
+            try:
+                return handler(self, *values)
+            except AvslError as error:
+                text = str(error)
+            except Exception:
+                log.exception("exploring failed")
+                text = "This failed on our side: try again, or something else; the log of the app says more"
+            return [gr.skip(), message_html(text), *([gr.skip()] * (4 + further))]
+
+        return handle
+
+    return wrap
+
+
+class ExplorePage:
+    """Builds the page inside the current Blocks, and answers its events.
+
+    Args:
+        bench: Galleries and answers.
+        desk: Where galleries are built.
+        seeds: Where every surprise takes its seed from.
+    """
+
+    def __init__(
+        self, bench: ExploreBench, desk: BuildDesk, seeds: Callable[[], int] = lambda: secrets.randbits(31)
+    ) -> None:
+        self.bench, self.desk, self.seeds = bench, desk, seeds
+
+    def build(self) -> None:
+        """Lay out the page and connect its events."""
+        gr.HTML(_INTRO)
+        self.state = gr.State(None)
+        titles = self._first_titles()
+        with gr.Row(elem_id="explore-choose"):
+            self.gallery = gr.Dropdown([], label="Gallery", elem_id="explore-gallery", filterable=False)
+            self.classes = gr.Dropdown(
+                [], label="Only these classes", multiselect=True, elem_id="explore-classes"
+            )
+            surprise = gr.Button("Surprise me", elem_id="explore-surprise")
+            self.upload = gr.UploadButton("Upload a picture", variant="primary", elem_id="explore-upload")
+        self.message = gr.HTML("", elem_id="explore-message")
+        with gr.Row(elem_id="explore"):
+            with gr.Column(elem_id="explore-side"):
+                self.query = gr.HTML("", elem_id="explore-query")
+                with gr.Column(elem_id="explore-weights"):
+                    gr.HTML(_WEIGHING)
+                    self.quick = gr.Radio(
+                        _quick(titles), value=_ALL, label="Levels that count", elem_id="explore-quick"
+                    )
+                    self.sliders = [
+                        gr.Slider(
+                            0,
+                            2,
+                            1,
+                            step=0.05,
+                            label=_label(titles, index),
+                            visible=1 < len(titles) > index,
+                            elem_id=f"explore-level-{index + 1}",
+                            buttons=[],
+                        )
+                        for index in range(_SLIDERS)
+                    ]
+                    self.mode = gr.Radio([], label="Search", elem_id="explore-mode", visible=False)
+            with gr.Column(elem_id="explore-main"):
+                self.trail = gr.HTML("", elem_id="explore-trail", js_on_load=RESULTS_SCRIPT)
+                self.results = gr.HTML(
+                    '<p class="explore-status">Opening the gallery ...</p>',
+                    elem_id="explore-results",
+                    js_on_load=RESULTS_SCRIPT,
+                )
+            with gr.Column(elem_id="explore-map"):
+                gr.HTML("<h3>The whole gallery</h3>")
+                with gr.Column(elem_id="explore-layers"):
+                    self.map = gr.HTML("", elem_id="explore-dots", js_on_load=MAP_SCRIPT)
+                    self.marks = gr.HTML("", elem_id="explore-marks")
+        panel = BuildPanel(self.desk)
+        self._connect(surprise, panel, panel.build())
+
+    def _connect(self, surprise: gr.Button, panel: BuildPanel, built: list[Any]) -> None:
+        answer = [self.state, self.message, self.query, self.trail, self.results, self.marks]
+        weighing = [self.quick, *self.sliders]
+        everything = [*answer, self.gallery, self.classes, self.mode, self.map, *weighing]
+        blocks = gr.context.Context.root_block
+        assert blocks is not None
+        blocks.load(self.on_open, None, everything, **_MODEL)
+        self.gallery.input(self.on_gallery, [self.state, self.gallery], everything, **_MODEL)
+        for event in built:
+            event.then(self.on_built, [self.state, panel.opened], everything, **_MODEL)
+        for source in (self.results, self.map):
+            source.pick(self._on_pick, [self.state], answer, **_MODEL)
+        self.trail.step(self._on_step, [self.state], answer, **_MODEL)
+        self.results.more(self.on_more, [self.state], answer, **_MODEL)
+        surprise.click(self.on_surprise, [self.state], answer, **_MODEL)
+        self.upload.upload(self.on_upload, [self.state, self.upload], answer, preprocess=False, **_MODEL)
+        self.classes.input(self.on_classes, [self.state, self.classes], answer, **_MODEL)
+        self.mode.input(self.on_mode, [self.state, self.mode], answer, **_MODEL)
+        self.quick.input(self.on_quick, [self.state, self.quick], [*answer, *self.sliders], **_MODEL)
+        gr.on(
+            [slider.input for slider in self.sliders],
+            self.on_weights,
+            [self.state, *self.sliders],
+            [*answer, self.quick],
+            **_MODEL,
+        )
+
+    def on_open(self, request: gr.Request) -> Iterator[list[Update]]:
+        """The gallery and query that the address names; the demo's first picture if it names none."""
+        state = ExploreState.from_link(dict(request.query_params))
+        if (
+            state is None or state.gallery not in self.bench.shelf.titles()
+        ) and self.bench.shelf.demo_missing():
+            yield from self._rebuild()
+        yield self.open(state)
+
+    def open(self, state: ExploreState | None) -> list[Update]:
+        """A gallery with all its menus; another one if that cannot be opened."""
+        titles = self.bench.shelf.titles()
+        wanted = [] if state is None else [state]
+        problems: list[str] = []
+        for tried in [*wanted, *(ExploreState(key) for key in titles)]:
+            try:
+                opened = self.bench.shelf.open(tried.gallery)
+                return self._everything(self.bench.known(tried, opened), opened, "".join(problems))
+            except (AvslError, OSError) as error:
+                problems.append(message_html(str(error)))
+        text = "".join(problems) or message_html("No gallery yet: build one from your own pictures below")
+        return [None, text, "", "", "", "", *([gr.skip()] * (4 + 1 + _SLIDERS))]
+
+    @_calm(5 + _SLIDERS)
+    def on_gallery(self, state: ExploreState | None, key: str) -> list[Update]:
+        """Another gallery."""
+        try:
+            opened = self.bench.shelf.open(key)
+            return self._everything(self.bench.known(ExploreState(key), opened), opened)
+        except AvslError as error:
+            back = gr.skip() if state is None else state.gallery
+            return [
+                gr.skip(),
+                message_html(str(error)),
+                *([gr.skip()] * 4),
+                back,
+                *([gr.skip()] * (4 + _SLIDERS)),
+            ]
+
+    def on_built(self, state: ExploreState | None, key: str | None) -> list[Update]:
+        """The gallery that was just built; nothing if none was."""
+        if key is None:
+            return [gr.skip()] * (6 + 4 + 1 + _SLIDERS)
+        return self.on_gallery(state, key)
+
+    @_calm()
+    def on_row(self, state: ExploreState | None, row: int) -> list[Update]:
+        """A picture of the gallery becomes the query."""
+        state = self._known(state)
+        if not self.bench.shelf.open(state.gallery).has(row):
+            raise GalleryError("The gallery has changed: load the page again")
+        return self._answer(state.with_query(Step(row=row)))
+
+    @_calm()
+    def on_step(self, state: ExploreState | None, step: int) -> list[Update]:
+        """Back to a step of the trail."""
+        return self._answer(self._known(state).back_to(step))
+
+    @_calm()
+    def on_more(self, state: ExploreState | None) -> list[Update]:
+        """More neighbours."""
+        return self._answer(self._known(state).with_more())
+
+    @_calm()
+    def on_surprise(self, state: ExploreState | None) -> list[Update]:
+        """A picture drawn at random, of the chosen classes if some are chosen."""
+        state = self._known(state)
+        opened = self.bench.shelf.open(state.gallery)
+        rows = self.bench.rows(opened, state.classes)
+        return self.on_row(state, int(rows[self.seeds() % len(rows)]))
+
+    @_calm()
+    def on_upload(self, state: ExploreState | None, payload: Any) -> list[Update]:
+        """The visitor's own picture becomes the query."""
+        state, file = self._known(state), picture_file(payload)
+        if file is None:
+            return [gr.skip()] * 6
+        step = self.bench.add_upload(file, self.bench.shelf.open(state.gallery).bench)
+        return self._answer(state.with_query(step))
+
+    @_calm()
+    def on_classes(self, state: ExploreState | None, classes: list[str] | None) -> list[Update]:
+        """Only neighbours of some classes."""
+        return self._answer(self._known(state).with_classes(classes or []))
+
+    @_calm()
+    def on_mode(self, state: ExploreState | None, mode: str) -> list[Update]:
+        """Exact or fast."""
+        return self._answer(self._known(state).with_mode("fast" if mode == "fast" else "exact"))
+
+    @_calm(_SLIDERS)
+    def on_quick(self, state: ExploreState | None, choice: str) -> list[Update]:
+        """All levels, or one alone."""
+        state = self._known(state)
+        parts = self.bench.shelf.open(state.gallery).searcher.measure.parts
+        weights = [1.0 if choice in (_ALL, str(i)) else 0.0 for i in range(len(parts))]
+        return [*self._answer(state.with_weights(weights)), *_values(weights)]
+
+    @_calm(1)
+    def on_weights(self, state: ExploreState | None, *values: float) -> list[Update]:
+        """Every level as much as its slider says."""
+        state = self._known(state)
+        parts = self.bench.shelf.open(state.gallery).searcher.measure.parts
+        weights = [*values[: len(parts)], *([1.0] * (len(parts) - len(values)))]
+        return [*self._answer(state.with_weights(weights)), _choice(weights)]
+
+    def _on_pick(self, state: ExploreState | None, event: gr.EventData) -> list[Update]:
+        return self.on_row(state, _number(event, "row"))
+
+    def _on_step(self, state: ExploreState | None, event: gr.EventData) -> list[Update]:
+        return self.on_step(state, _number(event, "step"))
+
+    def _rebuild(self) -> Iterator[list[Update]]:
+        """Build the demo anew, telling how far it has come."""
+        rest = [gr.skip()] * (6 + 4 + 1 + _SLIDERS - 2)
+        try:
+            job = self.desk.demo()
+        except GalleryError as error:
+            log.warning("the demo gallery is missing and cannot be built now: %s", error)
+            return
+        for _ in job.watch():
+            words = f"<p>The demo gallery is made anew, once, for this model.</p>{progress_html(job)}"
+            yield [gr.skip(), words, *rest]
+        if job.problem:
+            log.warning("the demo gallery could not be built: %s", job.problem)
+
+    def _answer(self, state: ExploreState) -> list[Update]:
+        """State, message, query, trail, neighbours and their place on the map."""
+        if state.weights and not any(state.weights):
+            return [state, message_html(_NOTHING), *([gr.skip()] * 4)]
+        found = self.bench.find(state)
+        return [
+            found.state,
+            "",
+            query_html(found),
+            trail_html(found, self.bench),
+            results_html(found, self.bench),
+            marks_html(found),
+        ]
+
+    def _everything(self, state: ExploreState, opened: OpenGallery, problem: str = "") -> list[Update]:
+        """The answer, and every menu as the state says."""
+        answer = self._answer(state)
+        if problem:
+            answer[1] = problem + answer[1]
+        parts = opened.searcher.measure.parts
+        weights = list(state.weights or (1.0,) * len(parts))
+        titles = level_titles(parts)
+        keys = self.bench.shelf.titles()
+        names = list(opened.gallery.classes)
+        several = len(parts) > 1
+        shown = len(parts) if several else 0
+        sliders = [
+            gr.update(label=_label(titles, i), value=value, visible=i < shown)
+            for i, value in enumerate(_values(weights))
+        ]
+        return [
+            *answer,
+            gr.update(choices=[(title, key) for key, title in keys.items()], value=state.gallery),
+            gr.update(choices=names, value=list(state.classes), visible=bool(names)),
+            _mode(state, opened),
+            map_html(opened),
+            gr.update(choices=_quick(titles), value=_choice(weights), visible=several),
+            *sliders,
+        ]
+
+    def _first_titles(self) -> list[tuple[str, str]]:
+        """What the sliders are called before a gallery is open: as the demo's model has them."""
+        demo = self.bench.shelf.demo
+        checkpoint = demo.checkpoint if demo else self.bench.shelf.models.default.checkpoint
+        return level_titles(checkpoint.model.measure().parts)
+
+    def _known(self, state: ExploreState | None) -> ExploreState:
+        """The visitor's state; the opening one if the server was started anew meanwhile."""
+        return ExploreState(next(iter(self.bench.shelf.titles()), "")) if state is None else state
+
+
+def _quick(titles: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [
+        ("All levels", _ALL),
+        *((f"Only {title.lower().removeprefix('level ')}", str(i)) for i, (title, _) in enumerate(titles)),
+    ]
+
+
+def _choice(weights: Sequence[float]) -> str | None:
+    """The quick choice that stands for these weights; None for a mixture."""
+    if all(weight == 1 for weight in weights):
+        return _ALL
+    counting = [i for i, weight in enumerate(weights) if weight > 0]
+    return str(counting[0]) if len(counting) == 1 and weights[counting[0]] == 1 else None
+
+
+def _label(titles: list[tuple[str, str]], index: int) -> str:
+    return ", ".join(filter(None, titles[index])) if index < len(titles) else ""
+
+
+def _values(weights: Sequence[float]) -> list[float]:
+    """One value for every slider there is."""
+    return [*weights[:_SLIDERS], *([1.0] * (_SLIDERS - len(weights)))]
+
+
+def _mode(state: ExploreState, opened: OpenGallery) -> Update:
+    """The choice between exact and fast, where there is one."""
+    if opened.searcher.fast is None:
+        return gr.update(choices=[], value=None, visible=False)
+    share = opened.searcher.recall
+    recall = "" if share is None else f", finds {100 * share:.1f} % of the nearest"
+    choices = [("Exact", "exact"), (f"Fast{recall}", "fast")]
+    return gr.update(choices=choices, value=state.mode, visible=True)
+
+
+def _number(event: gr.EventData, key: str) -> int:
+    """A number that the page's script sent along; -1, which no picture has, for anything else."""
+    value = event._data.get(key) if isinstance(event._data, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else -1

@@ -1,0 +1,211 @@
+"""The galleries that the Explore page can open: the one that comes along, and those of a folder."""
+
+import os
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from app.cache import LruCache
+from app.models import Models
+from app.workbench import Workbench
+from avsl_core.checkpoint import Checkpoint
+from avsl_core.errors import GalleryError
+from avsl_core.gallery import BuildOptions, Gallery, Progress, build_gallery
+from avsl_core.gallery.manifest import MANIFEST
+from avsl_core.gallery.stamp import stamp_of
+from avsl_core.search.searcher import Searcher
+
+__all__ = ["DEMO", "DEMO_PICTURES", "Demo", "OpenGallery", "Shelf", "default_folder", "folder_name"]
+
+_ASSETS = Path(__file__).resolve().parent.parent / "assets" / "gallery"
+
+DEMO = _ASSETS / "index"
+"""The index that comes with the project."""
+
+DEMO_PICTURES = _ASSETS / "pictures"
+"""Its pictures."""
+
+_DEMO_KEY = "demo"
+_INDEX = "index"
+_FAST = "fast"  # of a gallery's folder: its fast index
+_MEMORY = 2**30  # of prepared rows, for each open gallery
+_NAME = 60
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The gallery that is open when the page loads.
+
+    Attributes:
+        checkpoint: What it is searched with.
+        title: What visitors read.
+        index: Ready-made, used if the checkpoint made it.
+        pictures: What it is built from anew otherwise.
+    """
+
+    checkpoint: Checkpoint
+    title: str = "Made birds"
+    index: Path = DEMO
+    pictures: Path = DEMO_PICTURES
+
+
+@dataclass(frozen=True, eq=False)
+class OpenGallery:
+    """A gallery with all that answering needs; shared by all visitors.
+
+    Attributes:
+        key: Its name in addresses.
+        title: What visitors read.
+        searcher: Finds neighbours in it.
+        bench: Compares pictures with the model that made it.
+    """
+
+    key: str
+    title: str
+    searcher: Searcher
+    bench: Workbench
+
+    @property
+    def gallery(self) -> Gallery:
+        """The gallery itself."""
+        return self.searcher.gallery
+
+    def has(self, row: int) -> bool:
+        """Whether there is such a picture, and it was not removed."""
+        live = self.gallery.live
+        return 0 <= row < len(self.gallery) and (live is None or bool(live[row]))
+
+
+class Shelf:
+    """Knows the galleries by key, and opens each once.
+
+    Args:
+        models: Where the model of a gallery comes from.
+        folder: Of the visitors' galleries: ``NAME/`` or ``NAME/index/`` is one.
+        demo: The gallery to begin with, if there is one.
+        kept: Galleries kept open.
+    """
+
+    def __init__(self, models: Models, folder: Path, demo: Demo | None, *, kept: int = 4) -> None:
+        self.models, self.folder, self.demo = models, folder.absolute(), demo
+        self._open: LruCache[OpenGallery] = LruCache(kept)
+        self._opening = Lock()
+        self._demo_found: Path | None = None
+
+    def titles(self) -> dict[str, str]:
+        """Key and title of every gallery, the demo first."""
+        found = {} if self.demo is None else {_DEMO_KEY: self.demo.title}
+        try:
+            names = sorted((entry.name for entry in self.folder.iterdir()), key=str.casefold)
+        except OSError:
+            names = []
+        for name in names:
+            if self.index_of(name) is not None and name not in found:
+                found[name] = name
+        return found
+
+    def index_of(self, name: str) -> Path | None:
+        """The finished gallery of that name in the folder; None if there is none, or it is no such name."""
+        if name != folder_name(name):
+            return None
+        places = (self.folder / name, self.folder / name / _INDEX)
+        return next((place for place in places if (place / MANIFEST).is_file()), None)
+
+    def new_index(self, name: str) -> Path:
+        """Where a gallery of that name would be built."""
+        return self.folder / name / _INDEX
+
+    def open(self, key: str) -> OpenGallery:
+        """A gallery by its key; a gallery that was changed since is opened anew.
+
+        Raises:
+            GalleryError: If there is none, it is damaged, or its model is not here.
+            CheckpointError: If its model is damaged.
+        """
+        title = self.titles().get(key)
+        if title is None:
+            raise GalleryError(f"{key}: no such gallery here; choose another one")
+        path = self._demo_index() if key == _DEMO_KEY else self.index_of(key)
+        if path is None:
+            raise GalleryError(f"{title}: has yet to be built")
+        mark = f"{key}|{_state(path / MANIFEST)}|{_state(path / _FAST)}"
+        if mark in self._open:
+            return self._open.get_or_make(mark, lambda: self._make(key, title, path))
+        with self._opening:  # one at a time: whoever asks second finds it open
+            return self._open.get_or_make(mark, lambda: self._make(key, title, path))
+
+    def demo_missing(self) -> bool:
+        """Whether the demo has to be built anew: its index is missing or another model's."""
+        return self.demo is not None and self._demo_index() is None
+
+    def build_demo(
+        self, progress: Callable[[Progress], None] | None = None, cancelled: Callable[[], bool] | None = None
+    ) -> None:
+        """Build the demo anew, in the folder of the visitors' galleries.
+
+        Raises:
+            GalleryError: If it cannot be written, or this was cancelled.
+            DataError: If its pictures are missing.
+        """
+        if self.demo is None:
+            return
+        target = self._demo_copy(self.demo)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        options = BuildOptions(dtype="fp16", batch_size=16, map="pca")
+        build_gallery(
+            self.demo.checkpoint,
+            self.demo.pictures,
+            target,
+            options=options,
+            progress=progress,
+            cancelled=cancelled,
+        )
+
+    def _demo_index(self) -> Path | None:
+        if self.demo is None or self._demo_found is not None:
+            return self._demo_found
+        for path in (self.demo.index, self._demo_copy(self.demo)):
+            try:
+                Gallery.open(path, checkpoint=self.demo.checkpoint)
+            except GalleryError:
+                continue
+            self._demo_found = path
+            break
+        return self._demo_found
+
+    def _demo_copy(self, demo: Demo) -> Path:
+        return self.folder / f".demo-{stamp_of(demo.checkpoint).fingerprint[:12]}" / _INDEX
+
+    def _make(self, key: str, title: str, path: Path) -> OpenGallery:
+        gallery = Gallery.open(path)
+        bench = self.models.maker(gallery.stamp, title)
+        return OpenGallery(key, title, Searcher(bench.checkpoint, gallery, memory=_MEMORY), bench)
+
+
+def _state(path: Path) -> str:
+    """Something that changes when a file or folder is replaced."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f"{status.st_ino}-{status.st_mtime_ns}"
+
+
+def folder_name(text: str) -> str:
+    """A gallery's name as a folder can bear it: no separators, no leading dot, not too long.
+
+    Example:
+        >>> folder_name("../Birds: my (best)  ones.zip")
+        'Birds my best ones.zip'
+    """
+    plain = re.sub(r"[^\w\-. ]+", " ", unicodedata.normalize("NFC", text))
+    return " ".join(plain.split()).lstrip(". ")[:_NAME].rstrip(". ")
+
+
+def default_folder() -> Path:
+    """Where galleries are kept unless the command says otherwise."""
+    home = os.environ.get("XDG_DATA_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "share") / "avsl" / "galleries"
