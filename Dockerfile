@@ -16,6 +16,10 @@ COPY --chown=avsl:avsl checkpoints checkpoints
 COPY --chown=avsl:avsl train_cli.py LICENSE README.md ./
 
 USER avsl
+# Galleries that visitors build outlive the container if this folder is a volume.
+ENV AVSL_GALLERIES=/home/avsl/galleries
+RUN mkdir /home/avsl/galleries
+VOLUME /home/avsl/galleries
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860/', timeout=4)"]
