@@ -12,7 +12,11 @@ from avsl_core.search.source import RowSource
 __all__ = ["ALIKE", "both_masks", "check_search", "column_weights", "measure_pairs"]
 
 ALIKE = 16
-"""Matrix products of a multiple of so many rows round each row alike."""
+"""Matrix products of a multiple of so many rows round each row alike, if the parts are as many columns wide.
+
+So copies of a picture come out equally far, to the bit, and in the order of their numbers. With parts whose
+width is no multiple of 16 the last bit may depend on a row's place in the list.
+"""
 
 _PAIRS = 512  # measured at once: their intermediates stay in the cache
 _LARGEST_WEIGHT = 1e6

@@ -48,7 +48,7 @@ class RowSource(Protocol):
         ...
 
     def blocks(self) -> Sequence[Block]:
-        """All rows in order, in blocks of at most :data:`BLOCK_ROWS`."""
+        """All rows in order, in blocks: a gallery's have at most :data:`BLOCK_ROWS`."""
         ...
 
     def read(self, start: int, stop: int) -> Rows:
@@ -82,7 +82,7 @@ class MemoryRows:
         return len(self._rows)
 
     def blocks(self) -> Sequence[Block]:
-        """All rows in order, in blocks of at most :data:`BLOCK_ROWS`."""
+        """All rows in order, in blocks of as many as asked for."""
         return self._blocks
 
     def read(self, start: int, stop: int) -> Rows:
