@@ -151,7 +151,7 @@ def growth() -> str:
         exact, fast = row["exact"], row["fast"]
         lines.append(
             f"| {int(size):,} | {exact['p50_ms']:.1f} / {exact['p95_ms']:.1f} ms "
-            f"| {exact['batch_of_512_ms_per_query']:.2f} ms | {exact['first_query_s']:.1f} s "
+            f"| {exact['batch_of_512_ms_per_query']:.2f} ms | {exact['first_query_s']:.2f} s "
             f"| {exact['peak_memory_gib']:.1f} GiB | {fast['p50_ms']:.1f} / {fast['p95_ms']:.1f} ms "
             f"| {fast['recall_at_10_on_new_queries']:.3f} | {fast['build_s']:.0f} s ({fast['kind']}) |"
         )

@@ -7,6 +7,7 @@ leaves the former index or none.
 import contextlib
 import json
 import os
+import re
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -123,7 +124,10 @@ def read_index(folder: Path) -> tuple[Any, FastInfo]:
         GalleryError: If there is none, or it is damaged, foreign, or of a newer version.
     """
     described = _read_description(folder)
-    path = folder / str(described.pop("file", ""))
+    name = str(described.pop("file", ""))
+    if not re.fullmatch(r"[0-9a-f]{32}\.faiss", name):  # nothing outside the folder
+        raise GalleryError(f"{folder / _DESCRIPTION}: names no index of ours; build the fast index again")
+    path = folder / name
     try:
         info = from_dict(FastInfo, described, where=str(folder / _DESCRIPTION))
         index = faiss.read_index(str(path), faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)

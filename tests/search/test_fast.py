@@ -207,7 +207,9 @@ class TestFiles:
         monkeypatch.undo()
         assert open_fast(gallery, measure).info == before
 
-    @pytest.mark.parametrize("damage", ["cut", "gone", "other", "json", "version", "key", "kind"])
+    @pytest.mark.parametrize(
+        "damage", ["cut", "gone", "other", "json", "version", "key", "kind", "file", "recall"]
+    )
     def test_damage_is_told(self, measure, rows, tmp_path, damage):
         gallery = StoredRows(rows[:200], tmp_path)
         build_fast(gallery, measure)
@@ -226,6 +228,8 @@ class TestFiles:
                 "version": {"version": 99},
                 "key": {"colour": "red"},
                 "kind": {"kind": "tree"},
+                "file": {"file": f"../fast/{file.name}"},
+                "recall": {"recall": values["recall"] | {"value": 7.0}},
             }[damage]
             described.write_text(json.dumps(values | change))
         with pytest.raises(GalleryError, match="build"):
