@@ -7,6 +7,9 @@ Galleries of synthetic rows (see search_rows.synthetic_rows: real encodings, eac
 of two pictures of one class) are written to --work as a gallery is, in fp16, and searched from there. Queries
 are further synthetic rows that are not in the gallery. Each size is written by one process and searched by
 another, so that the memory is that of searching.
+
+For a gallery larger than memory, --memory-mib says how much is kept; the rest is read and prepared anew in
+every search. The result names the limit of the control group that the process runs in, if it has one.
 """
 
 import argparse
@@ -36,7 +39,7 @@ from avsl_core.search import ExactSearch
 from avsl_core.search.fast import FastIndex
 from avsl_core.search.neighbours import Neighbours
 
-SEGMENT, K, MEMORY = 65_536, 10, 6 * 2**30
+SEGMENT, K = 65_536, 10
 _RAW = argparse.RawDescriptionHelpFormatter
 
 
@@ -50,6 +53,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/search_growth.json"))
     parser.add_argument("--write", type=int, help=argparse.SUPPRESS)  # one size, in a process of its own
     parser.add_argument("--search", type=int, help=argparse.SUPPRESS)  # likewise
+    parser.add_argument("--memory-mib", type=int, default=6144, help="of prepared rows to keep (%(default)s)")
+    parser.add_argument("--singles", type=int, default=60, help="queries one by one at the largest sizes")
     parser.add_argument("--no-fast", action="store_true", help="exact search only")
     options = parser.parse_args()
     if options.write:
@@ -70,6 +75,8 @@ def main() -> None:
     document = {
         "what": "k = 10 nearest of queries that are not in the gallery; synthetic rows shaped like real ones",
         "storage": "fp16, read from disk through memory maps; the bounds' points are kept in memory",
+        "kept_mib": options.memory_mib,
+        "control_group_limit_gib": group_limit(),
         "sizes": table,
         "machine": describe_machine(),
     }
@@ -97,11 +104,11 @@ def measure(options: argparse.Namespace, size: int) -> dict[str, Any]:
     with np.load(folder / "queries.npz") as file:
         queries = Rows(torch.from_numpy(file["vectors"]), torch.from_numpy(file["gates"]))
     gallery = Gallery.open(folder, checkpoint=checkpoint)
-    exact = ExactSearch(checkpoint.model.measure(), gallery, memory=MEMORY)
+    exact = ExactSearch(checkpoint.model.measure(), gallery, memory=options.memory_mib * 2**20)
     started = time.perf_counter()
     exact.search(queries[-1:], K)
     first = time.perf_counter() - started
-    singles, found = latencies(exact, queries, 200 if size <= 100_000 else 60)
+    singles, found = latencies(exact, queries, 200 if size <= 100_000 else options.singles)
     started = time.perf_counter()
     batch = exact.search(queries[:512], K)
     together = 1000 * (time.perf_counter() - started) / 512
@@ -164,6 +171,17 @@ def percentiles(values: list[float]) -> dict[str, float]:
 def peak() -> float:
     """Most memory that this process held, mapped files included, in GiB."""
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
+
+
+def group_limit() -> float | None:
+    """Memory that the process's control group (version 1) may use, in GiB; None without a limit."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
+        place = next(line.split(":", 2)[2] for line in lines if ":memory:" in line)
+        limit = int(Path(f"/sys/fs/cgroup/memory{place}/memory.limit_in_bytes").read_text(encoding="ascii"))
+    except (OSError, StopIteration, ValueError):
+        return None
+    return None if limit >= 2**50 else round(limit / 2**30, 2)
 
 
 def write_gallery(folder: Path, checkpoint: Any, groups: Any, size: int) -> None:
