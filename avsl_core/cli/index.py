@@ -65,7 +65,11 @@ def add_command(commands: Any) -> None:
         action="store_true",
         help="also build the index for `search --mode fast`, and say how many true neighbours it finds",
     )
-    parser.add_argument("--prune", action="store_true", help="also remove pictures that FOLDER no longer has")
+    parser.add_argument(
+        "--prune",
+        action="store_true",
+        help="also remove pictures that FOLDER (a folder or an archive) no longer has, or has damaged",
+    )
     parser.add_argument(
         "--remove",
         nargs="+",

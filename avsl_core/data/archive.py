@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import time
@@ -28,10 +29,13 @@ __all__ = ["extract", "find_inside", "is_archive", "look_inside"]
 _log = logging.getLogger(__name__)
 
 _ENDINGS = (".tar.gz", ".tgz", ".tar", ".zip")
+_ZIP_END = (1 << 16) + 22 + 20
 _STAMP = ".archive_size"
 _ABANDONED_AFTER_SECONDS = 24 * 3600
 _TAR_OVERHEAD = 64 * 2**20
-_COMPRESSIONS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ", lzma.open))
+_COMPRESSIONS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open))
+_LZMA = (b"\xfd7zXZ", b"\x5d\x00\x00")
+_ENTRY_BYTES = 512  # of a zip's directory, on average: names are seldom longer
 _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -191,17 +195,26 @@ class _Budget:
         self.archive, self.max_bytes, self.max_files = archive, max_bytes, max_files
         self._bytes = self._files = 0
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is any limit: the archive is not trusted then."""
+        return self.max_bytes is not None or self.max_files is not None
+
     def add(self, size: int) -> None:
         """Count one more entry of that size, before it is written."""
         self._bytes += size
         self._files += 1
         if self.max_files is not None and self._files > self.max_files:
-            raise DataError(
-                f"{self.archive}: refused, it has more than the {self.max_files:,} files allowed; "
-                "raise that limit if you trust it"
-            )
+            raise self.too_many()
         if self.max_bytes is not None and self._bytes > self.max_bytes:
             raise self.too_large()
+
+    def too_many(self) -> DataError:
+        """The error for an archive with too many entries."""
+        return DataError(
+            f"{self.archive}: refused, it has more than the {self.max_files:,} files allowed; "
+            "raise that limit if you trust it"
+        )
 
     def too_large(self) -> DataError:
         """The error for an archive that unpacks to too much."""
@@ -251,13 +264,20 @@ class _Bounded(io.RawIOBase):
 
 @contextlib.contextmanager
 def _open_tar(archive: Path, budget: _Budget) -> Iterator[tarfile.TarFile]:
-    if budget.max_bytes is None:
+    if not budget.limited:
         with tarfile.open(archive) as tar:
             yield tar
         return
     with archive.open("rb") as file:
         start = file.read(6)
+    if start.startswith(_LZMA):
+        # What it unpacks to can be bounded, but not the memory that unpacking takes.
+        raise DataError(f"{archive}: refused, it is packed with xz or lzma; pack it as .tar.gz")
     opened: Any = next((opener for magic, opener in _COMPRESSIONS if start.startswith(magic)), open)
+    if budget.max_bytes is None:
+        with opened(archive, "rb") as raw, tarfile.open(fileobj=raw, mode="r:") as tar:
+            yield tar
+        return
     with (
         opened(archive, "rb") as raw,
         tarfile.open(fileobj=cast("IO[bytes]", _Bounded(raw, budget, budget.max_bytes)), mode="r:") as tar,
@@ -281,6 +301,8 @@ def _unpack_tar(archive: Path, folder: Path, budget: _Budget) -> None:
 
 
 def _unpack_zip(archive: Path, folder: Path, budget: _Budget) -> None:
+    if budget.max_files is not None:
+        _check_directory(archive, budget, budget.max_files)
     with zipfile.ZipFile(archive) as zipped:
         members = zipped.infolist()
         for member in members:
@@ -293,11 +315,61 @@ def _unpack_zip(archive: Path, folder: Path, budget: _Budget) -> None:
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise DataError(_not_plain(archive, member.filename))
+            if member.compress_type == zipfile.ZIP_LZMA and budget.limited:
+                raise DataError(f"{archive}: refused, it is packed with lzma; pack it again without")
             if member.flag_bits & 1:
                 raise DataError(f"{archive}: locked by a password; unpack it yourself and give that folder")
             # Never writes more than the size that was counted above, whatever the data would give.
             zipped.extract(member, folder)
     _check_not_empty(archive, folder)
+
+
+def _check_directory(archive: Path, budget: _Budget, max_files: int) -> None:
+    """Count a zip's entries on the disk: opening it makes objects of them all, however many.
+
+    Raises:
+        DataError: there are too many, or their names take more room than that many files need.
+    """
+    with archive.open("rb") as file:
+        for end, size in _directories(file):
+            if size > max_files * _ENTRY_BYTES:
+                raise budget.too_many()
+            file.seek(max(0, end - size))
+            directory, place, entries = file.read(size), 0, 0
+            while directory.startswith(b"PK\x01\x02", place) and place + 46 <= size:
+                place += 46 + sum(struct.unpack_from("<3H", directory, place + 28))  # name, extra, comment
+                entries += 1
+                if entries > max_files:
+                    raise budget.too_many()
+
+
+def _directories(file: IO[bytes]) -> Iterator[tuple[int, int]]:
+    """Where a zip's directory may end, and its size: what the records at the end of the file say.
+
+    An archive of more than 4 GB or 65,535 entries has a larger record before the usual one.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _ZIP_END))
+    tail = file.read()
+    # As zipfile looks for it: right at the end, or else before the last comment.
+    place = len(tail) - 22
+    if not (place >= 0 and tail.startswith(b"PK\x05\x06", place) and tail.endswith(b"\0\0")):
+        place = tail.rfind(b"PK\x05\x06", max(0, len(tail) - (1 << 16) - 22))
+    if place < 0 or place + 22 > len(tail):
+        return  # no zip: opening it says so
+    end = size - len(tail) + place
+    large = {}
+    if place >= 20 and tail.startswith(b"PK\x06\x07", place - 20):
+        (noted,) = struct.unpack_from("<Q", tail, place - 12)
+        for start in {noted, end - 76}:
+            if 0 <= start <= size - 56:
+                file.seek(start)
+                record = file.read(56)
+                if record.startswith(b"PK\x06\x06"):
+                    large[start] = int(struct.unpack_from("<Q", record, 40)[0])
+    yield from large.items()
+    if end - 76 not in large:  # a larger record elsewhere may be passed over
+        yield end, int(struct.unpack_from("<L", tail, place + 12)[0])
 
 
 def _check_name(archive: Path, name: str) -> None:
@@ -317,7 +389,7 @@ def _check_not_empty(archive: Path, folder: Path) -> None:
 def _remove_abandoned(archive: Path) -> None:
     """Remove what a killed extraction left; a day's age says that no process is still writing there."""
     for leftover in archive.parent.glob(f"{_glob_escape(archive.name)}.partial-*"):
-        with contextlib.suppress(FileNotFoundError):  # another process has just finished with it
+        with contextlib.suppress(OSError):  # another process has just finished with it, or it is not ours
             if time.time() - leftover.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
                 shutil.rmtree(leftover, ignore_errors=True)
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from avsl_core.checkpoint import Checkpoint
-from avsl_core.errors import GalleryError
+from avsl_core.errors import ConfigError, GalleryError
 from avsl_core.gallery.chunks import ChunkKey, read_chunk, read_chunks
-from avsl_core.gallery.commit import clean, commit, recover
+from avsl_core.gallery.commit import clean, clean_pending, commit, pending_names, recover
 from avsl_core.gallery.draft import Draft, known_roots
 from avsl_core.gallery.encode import encode_chunks
 from avsl_core.gallery.files import absolute_path, locked, remove_quietly, typed_errors
@@ -21,9 +21,11 @@ from avsl_core.gallery.sources import FileEntry, Listing, Source, list_source
 from avsl_core.gallery.stamp import stamp_of
 from avsl_core.gallery.store import Gallery
 from avsl_core.gallery.team import Team
+from avsl_core.gallery.thumbnails import mend_thumbnails, sweep_thumbnails
 
 __all__ = ["add_pictures", "build_gallery", "remove_pictures"]
 
+_MOST_SEGMENTS = 256
 _OWN = {"lock", "manifest.json.tmp", "pending", "segments", "thumbnails"}
 
 
@@ -58,6 +60,7 @@ def build_gallery(
             picture could be read.
         BuildCancelled: If ``cancelled`` said so.
         DataError: If the source cannot be read.
+        ConfigError: If ``options.prune`` is set and the source is neither a folder nor an archive.
     """
     folder = Path(absolute_path(path))
     return _Build(checkpoint, folder, options or BuildOptions(), progress, cancelled).run(source)
@@ -103,6 +106,7 @@ def remove_pictures(path: str | Path, names: Sequence[str | Path]) -> int:
     Gallery.open(folder)
     with typed_errors(folder), locked(folder):
         gallery = Gallery.open(folder)
+        recover(folder, gallery.manifest)
         draft = Draft(gallery, Holdings())
         for name in names:
             row = gallery.find(name)
@@ -111,7 +115,10 @@ def remove_pictures(path: str | Path, names: Sequence[str | Path]) -> int:
             draft.remove_name(row, str(name))
         before = gallery.count
         segment_rows = max(BuildOptions().segment_rows, *(s.rows for s in gallery.manifest.segments), 1)
-        return before - commit(folder, draft, gallery.manifest, segment_rows=segment_rows).count
+        # An interrupted build goes on with its chunks all the same.
+        keep = pending_names(folder)
+        manifest = commit(folder, draft, gallery.manifest, segment_rows=segment_rows, keep=keep)
+        return before - manifest.count
 
 
 class _Build:
@@ -131,6 +138,7 @@ class _Build:
         self._stamp = stamp_of(checkpoint)
         self._gallery: Gallery | None = None
         self._holdings = Holdings()
+        self._keep: set[str] = set()
         self._lock: int | None = None
 
     def run(self, source: Source) -> BuildReport:
@@ -138,7 +146,7 @@ class _Build:
         with ExitStack() as held:
             plan, key = team.first(lambda: self._prepare(source, held))
             team.each(lambda: self._encode(plan, key, plan.todo[team.rank :: team.count]))
-            return team.first(lambda: self._finish(plan, key, move=team.count > 1))
+            return team.first(lambda: self._finish(plan, key, move=team.count > 1 and self._may_move(plan)))
 
     def _prepare(self, source: Source, held: ExitStack) -> tuple[Plan, ChunkKey]:
         # A source that cannot be read leaves no folder behind.
@@ -150,7 +158,9 @@ class _Build:
             if manifest is not None:
                 self._gallery = Gallery.open(self._folder)
                 manifest.checkpoint.check(self._stamp, self._folder)
-                listing = self._list(source)
+        if listing is None or self._gallery is not None:
+            listing = self._list(source)
+        with typed_errors(self._folder):
             recover(self._folder, manifest)
             (self._folder / "pending").mkdir(exist_ok=True)
         key = ChunkKey(
@@ -158,7 +168,7 @@ class _Build:
         )
         self._holdings = Holdings.of(self._gallery)
         plan = make_plan(
-            listing or self._list(source),
+            listing,
             self._holdings,
             read_chunks(self._folder / "pending"),
             key=key,
@@ -166,11 +176,35 @@ class _Build:
             chunk_files=self._options.chunk,
             prune=self._options.prune,
         )
+        self._sort_out_chunks(listing, plan, key)
         return plan, key
+
+    def _sort_out_chunks(self, listing: Listing, plan: Plan, key: ChunkKey) -> None:
+        """Remove chunks that are encoded again; note those of a build that single pictures interrupt."""
+        again = {files[0].path for _, files in plan.todo}
+        usable = {folder for _, folder in plan.finished}
+        listed = {entry.path for entry in listing.entries}
+        for chunk in read_chunks(self._folder / "pending"):
+            first = chunk.entries[0].path if chunk.entries else ""
+            if chunk.key == key and first in again and chunk.folder not in usable:
+                remove_quietly(chunk.folder)
+            elif listing.scope is None and first not in listed:
+                self._keep.add(chunk.folder.name)
+
+    def _may_move(self, plan: Plan) -> bool:
+        """Whether chunks can be taken over as they are without making too many segments."""
+        segments = 0 if self._gallery is None else len(self._gallery.manifest.segments)
+        return segments + len(plan.finished) + len(plan.todo) <= _MOST_SEGMENTS
 
     def _list(self, source: Source) -> Listing:
         known = [] if self._gallery is None else known_roots(self._folder, self._gallery.manifest)
-        return list_source(source, self._folder, known, self._options)
+        listing = list_source(source, self._folder, known, self._options)
+        if self._options.prune and listing.scope is None:
+            raise ConfigError(
+                "pruning needs a folder or an archive: a picture or a list of paths does not say what is "
+                "gone, and all other pictures would be removed; leave prune away, or name what to remove"
+            )
+        return listing
 
     def _dtype(self) -> StorageType:
         wanted = self._options.dtype
@@ -200,9 +234,10 @@ class _Build:
         draft = Draft(self._gallery, self._holdings)
         draft.remove(plan.gone)
         for folder in self._chunks(plan, key):
-            draft.add(read_chunk(folder))
+            draft.add(read_chunk(folder), prune=self._options.prune)
         with typed_errors(self._folder):
             manifest = self._commit(draft, move)
+            self._look_after_thumbnails(manifest)
         return BuildReport(
             added=draft.added,
             unchanged=plan.unchanged + draft.refreshed,
@@ -233,11 +268,11 @@ class _Build:
         if self._gallery is not None:
             base = self._gallery.manifest
             if not draft.changed and self._has_map(base):
-                clean(self._folder, base)
+                clean(self._folder, base, keep=self._keep)
                 return base
         elif not draft.added:
             name, reason = draft.skipped[0]
-            remove_quietly(self._folder / "pending")
+            clean_pending(self._folder, keep=self._keep)
             count = len(draft.skipped)
             raise GalleryError(f"no picture among {count} files could be read; the first, {name}: {reason}")
         return commit(
@@ -247,6 +282,15 @@ class _Build:
             segment_rows=self._options.segment_rows,
             move=move,
             layout=(self._options.map, self._checkpoint.model.measure()),
+            keep=self._keep,
+        )
+
+    def _look_after_thumbnails(self, manifest: Manifest) -> None:
+        gallery = Gallery(self._folder, manifest)
+        if self._options.prune and not pending_names(self._folder):
+            sweep_thumbnails(gallery)
+        mend_thumbnails(
+            gallery, self._checkpoint.preprocess, self._options.thumbnail_side, cancelled=self._cancelled
         )
 
     def _has_map(self, manifest: Manifest) -> bool:
@@ -262,8 +306,10 @@ def _make_folder(folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     if read_manifest(folder) is None:
-        strange = next((entry.name for entry in sorted(folder.iterdir()) if entry.name not in _OWN), None)
-        if strange is not None:
+        names = {entry.name for entry in folder.iterdir()}
+        # Others may have a folder "segments" too; a build of ours makes the lock before anything else.
+        strange = sorted(names - _OWN if "lock" in names else names)
+        if strange:
             raise GalleryError(
-                f"{folder}: is not a gallery and not empty (it has {strange!r}); give a new folder"
+                f"{folder}: is not a gallery and not empty (it has {strange[0]!r}); give a new folder"
             )

@@ -1,6 +1,8 @@
 """From a draft to the next state on disk: new files first, then the manifest, then the old files go."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from avsl_core.gallery.chunks import CHUNK_FILE, read_chunk
 from avsl_core.gallery.draft import Draft, NewRows
-from avsl_core.gallery.files import publish, remove_quietly, write_array
+from avsl_core.gallery.files import publish, remove_quietly, sync_folder, write_array
 from avsl_core.gallery.layout import Piece, choose_rewritten, merge_pieces
 from avsl_core.gallery.manifest import (
     Manifest,
@@ -25,9 +27,13 @@ from avsl_core.gallery.map import choose_method, map_coordinates
 from avsl_core.gallery.options import MapMethod
 from avsl_core.gallery.segment import Record, describe_segment, iterate_records, write_items
 from avsl_core.gallery.store import Gallery, thumbnail_path
+from avsl_core.gallery.thumbnails import sweep_thumbnails
 from avsl_core.models import Measure
 
-__all__ = ["clean", "commit", "recover"]
+__all__ = ["clean", "clean_pending", "commit", "pending_names", "recover"]
+
+_OWN_FOLDER = re.compile(r"(\.tmp-)?[0-9a-f]{16}")
+_STATE_FILE = re.compile(r"(removed|map)-\d+-[0-9a-f]+\.npy")
 
 
 def commit(
@@ -38,6 +44,7 @@ def commit(
     segment_rows: int,
     move: bool = False,
     layout: tuple[MapMethod, Measure] | None = None,
+    keep: Collection[str] = (),
 ) -> Manifest:
     """Write a gallery's next state and make it the current one.
 
@@ -48,6 +55,7 @@ def commit(
         segment_rows: Most rows of a segment.
         move: Take chunks over as segments, by renaming, instead of merging them into large ones.
         layout: How to make the map; None carries the old one over.
+        keep: Pending chunks that are not to be removed.
 
     Returns:
         The new manifest.
@@ -76,17 +84,20 @@ def commit(
     )
     manifest = replace(manifest, map=_write_map(folder, manifest, base, draft.gallery, origin, layout))
     dropped = _dropped_digests(draft)
+    sync_folder(folder)  # what the manifest names must be on the disk before it is
     write_manifest(folder, manifest)
-    clean(folder, manifest)
+    clean(folder, manifest, keep=keep)
     for digest in dropped:
         remove_quietly(thumbnail_path(folder, digest))
+    if dropped and removed_file is None and not keep:
+        sweep_thumbnails(Gallery(folder, manifest))
     return manifest
 
 
 def recover(folder: Path, manifest: Manifest | None) -> None:
     """Tidy up after a writer that was ended: chunks it had moved already are pending again."""
     used = {segment.id for segment in manifest.segments} if manifest is not None else set()
-    for segment in _inside(folder / "segments"):
+    for segment in _own(folder / "segments"):
         if segment.name in used:
             continue
         if (segment / CHUNK_FILE).is_file() and not segment.name.startswith("."):
@@ -94,31 +105,53 @@ def recover(folder: Path, manifest: Manifest | None) -> None:
             publish(segment, folder / "pending" / segment.name)
         else:
             remove_quietly(segment)
-    for chunk in _inside(folder / "pending"):
+    for chunk in _own(folder / "pending"):
         if chunk.name.startswith("."):
             remove_quietly(chunk)
 
 
-def clean(folder: Path, manifest: Manifest) -> None:
-    """Remove what the current state does not use, and nothing that is not a gallery's own."""
+def clean(folder: Path, manifest: Manifest, *, keep: Collection[str] = ()) -> None:
+    """Remove what the current state does not use, and nothing that is not a gallery's own.
+
+    Args:
+        folder: The gallery's folder.
+        manifest: The current state.
+        keep: Pending chunks that another build will want.
+    """
     used = {segment.id: set(segment.files) for segment in manifest.segments}
-    for segment in _inside(folder / "segments"):
+    for segment in _own(folder / "segments"):
         if segment.name not in used:
             remove_quietly(segment)
             continue
-        for file in _inside(segment):
+        for file in segment.iterdir():
             if file.name not in used[segment.name]:
                 remove_quietly(file)
     current = {manifest.removed, manifest.map.file if manifest.map else None}
-    for pattern in ("removed-*.npy", "map-*.npy"):
-        for file in folder.glob(pattern):
-            if file.name not in current:
-                remove_quietly(file)
-    remove_quietly(folder / "pending")
+    for file in folder.iterdir():
+        if _STATE_FILE.fullmatch(file.name) and file.name not in current:
+            remove_quietly(file)
+    clean_pending(folder, keep=keep)
 
 
-def _inside(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+def clean_pending(folder: Path, *, keep: Collection[str] = ()) -> None:
+    """Remove pending chunks but those to keep, and ``pending/`` itself when that leaves it empty."""
+    for chunk in _own(folder / "pending"):
+        if chunk.name not in keep:
+            remove_quietly(chunk)
+    with suppress(OSError):
+        (folder / "pending").rmdir()
+
+
+def pending_names(folder: Path) -> set[str]:
+    """Names of all pending chunks."""
+    return {chunk.name for chunk in _own(folder / "pending")}
+
+
+def _own(folder: Path) -> list[Path]:
+    """The segments or chunks in a folder; what has another name is not a gallery's."""
+    if not folder.is_dir():
+        return []
+    return sorted(entry for entry in folder.iterdir() if _OWN_FOLDER.fullmatch(entry.name))
 
 
 class _Writer:

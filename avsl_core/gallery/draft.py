@@ -104,13 +104,20 @@ class Draft:
         elif re.fullmatch("[0-9a-f]{32}", name):
             files.clear()
 
-    def add(self, chunk: Chunk) -> None:
-        """Take in what became of a chunk's files; chunks come in the order of the source."""
+    def add(self, chunk: Chunk, *, prune: bool = False) -> None:
+        """Take in what became of a chunk's files; chunks come in the order of the source.
+
+        Args:
+            chunk: The next one.
+            prune: Let go of the old content of a file that changed and cannot be read any more.
+        """
         digests = chunk.digests()
         kept, first = [], len(self._new_names)
         for entry, outcome, row in chunk.files():
             if outcome.kind == "bad":
                 self.skipped.append((entry.name, outcome.text))
+                if prune:
+                    self.remove([entry.path])
                 continue
             digest = digests[row] if row >= 0 else bytes.fromhex(outcome.text)
             held = self.holdings.files.get(entry.path)

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from avsl_core.checkpoint import Checkpoint
 from avsl_core.data.loading import in_order
 from avsl_core.encoding import trunk_precision
 from avsl_core.gallery.chunks import ChunkKey, Outcome, write_chunk
-from avsl_core.gallery.files import typed_errors
+from avsl_core.gallery.files import sync_folder, typed_errors
 from avsl_core.gallery.options import BuildCancelled, BuildOptions, Progress
 from avsl_core.gallery.pictures import Pictures, ReadPicture
 from avsl_core.gallery.plan import Plan
 from avsl_core.gallery.sources import FileEntry
+from avsl_core.gallery.store import thumbnail_path
 from avsl_core.models import Rows
 
 __all__ = ["encode_chunks"]
@@ -75,7 +77,7 @@ def encode_chunks(
         missing -= len(pictures)
         if missing == 0:
             with typed_errors(gallery):
-                encoder.save(gallery / "pending", entries)
+                encoder.save(gallery, entries)
             missing = next(waiting, 0)
         meter.count(pictures, encoder.skipped)
         if cancelled is not None and cancelled():
@@ -113,10 +115,15 @@ class _Encoder:
             self.skipped += outcome.kind == "bad"
             self._outcomes.append((picture.number, outcome))
 
-    def save(self, pending: Path, entries: Sequence[FileEntry]) -> None:
+    def save(self, gallery: Path, entries: Sequence[FileEntry]) -> None:
         """Write the chunk, and start the next."""
         rows = Rows.concatenate(self._rows)
+        # A chunk says that its thumbnails are there: their names must be on the disk before it is.
+        places = {thumbnail_path(gallery, digest.hex()).parent for digest in self._digests}
+        for folder in sorted({gallery, *places, *(place.parent for place in places)}):
+            sync_folder(folder)
         files = [(entries[number], outcome) for number, outcome in self._outcomes]
+        pending = gallery / "pending"
         write_chunk(pending, self._key, files, rows.vectors.numpy(), rows.gates.numpy(), self._digests)
         self._start()
 
@@ -185,10 +192,20 @@ class _Closing:
 
     def __init__(self, lock: int | None) -> None:
         self._lock, self._owner = lock, os.getpid()
+        self._file = None if lock is None else _identity(lock)
 
     def __call__(self, worker: int) -> None:
-        if self._lock is not None and os.getpid() != self._owner:
-            os.close(self._lock)
+        if self._lock is None or os.getpid() == self._owner:
+            return
+        with suppress(OSError):
+            # A worker that was spawned, not forked, has not got the lock: that number may be another file.
+            if _identity(self._lock) == self._file:
+                os.close(self._lock)
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
 
 
 def _batches(chunks: Sequence[int], size: int) -> Iterator[list[int]]:

@@ -31,7 +31,7 @@ class BuildOptions:
         precision: Of the trunk; heads always work in float32.
         map: How pictures are laid out on the map; umap separates kinds better, and takes about 20 seconds
             to start.
-        prune: Also remove pictures that the source no longer has.
+        prune: Also remove pictures that the source, a folder or an archive, no longer has.
         chunk: Pictures that are saved together: the most that an interruption costs.
         segment_rows: Rows of a large segment.
         thumbnail_side: Longest side of a thumbnail in pixels.

@@ -1,32 +1,28 @@
 """One file in one reading: its digest, its size, its thumbnail and what the network sees of it."""
 
-import os
 from collections.abc import Set
 from hashlib import blake2b
-from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from avsl_core.encoding import load_for
 from avsl_core.errors import ImageError
-from avsl_core.gallery.files import remove_quietly, sync_file, typed_errors
+from avsl_core.gallery.files import typed_errors
 from avsl_core.gallery.segment import DIGEST_BYTES
 from avsl_core.gallery.sources import FileEntry
 from avsl_core.gallery.store import thumbnail_path
+from avsl_core.gallery.thumbnails import write_thumbnail
 from avsl_core.images import Preprocess
 from avsl_core.images.limits import DEFAULT_LIMITS
 from avsl_core.images.opening import open_picture
 from avsl_core.images.source import label_of, read_bytes
 
 __all__ = ["Pictures", "ReadPicture"]
-
-_QUALITY = 80
 
 
 class ReadPicture(NamedTuple):
@@ -91,26 +87,6 @@ class Pictures(Dataset[ReadPicture]):
         with typed_errors(self.gallery):
             write_thumbnail(thumbnail_path(self.gallery, digest.hex()), pixels, self.side)
         return ReadPicture(index, digest, image, width, height)
-
-
-def write_thumbnail(path: Path, pixels: NDArray[np.uint8], side: int) -> None:
-    """Write a small WebP picture, unless it is there; it appears whole or not at all."""
-    if path.exists():
-        return
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((side, side), Image.Resampling.BICUBIC)
-    encoded = BytesIO()
-    picture.save(encoded, "WEBP", quality=_QUALITY, method=2)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(encoded.getbuffer())
-            sync_file(file)
-        temporary.replace(path)
-    except OSError:
-        remove_quietly(temporary)
-        raise
 
 
 def _upright_size(data: bytes, label: str, pixels: NDArray[np.uint8]) -> tuple[int, int]:

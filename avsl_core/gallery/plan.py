@@ -163,6 +163,8 @@ def _cut(work: list[FileEntry], covered: bytearray, size: int) -> list[tuple[int
 
 
 def _gone(listing: Listing, holdings: Holdings) -> list[str]:
+    if listing.scope is None:
+        return []
     present = {entry.path for entry in listing.entries}
-    inside = "" if listing.scope is None else f"{listing.scope.rstrip('/')}/"
+    inside = f"{listing.scope.rstrip('/')}/"
     return [path for path in holdings.files if path.startswith(inside) and path not in present]

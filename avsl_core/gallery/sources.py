@@ -58,7 +58,7 @@ class Listing:
 
     Attributes:
         entries: The files.
-        scope: Folder that the source speaks for: what is gone from there is gone. None: for everything.
+        scope: Folder that the source speaks for: what is gone from there is gone. None: for these files only.
     """
 
     entries: list[FileEntry]
@@ -75,11 +75,21 @@ def list_source(source: Source, gallery: Path, known: Sequence[Root], options: B
         options: Limits for archives.
 
     Raises:
-        DataError: If the source is missing, empty, or an archive that is damaged or too large.
+        DataError: If the source is missing, empty, cannot be read, or is an archive that is damaged or too
+            large.
     """
     if not isinstance(source, str | os.PathLike):
         return Listing(_from_paths([absolute_path(path) for path in source], known), None)
     path = Path(absolute_path(source))
+    try:
+        return _list_one(path, gallery, known, options)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror or error}); check its permissions and the disk"
+        ) from error
+
+
+def _list_one(path: Path, gallery: Path, known: Sequence[Root], options: BuildOptions) -> Listing:
     if is_archive(path) and not path.is_dir():
         root = _descend(
             extract(path, max_bytes=options.max_archive_bytes, max_files=options.max_archive_files)
@@ -93,9 +103,14 @@ def list_source(source: Source, gallery: Path, known: Sequence[Root], options: B
 
 
 def _from_folder(folder: Path, gallery: Path, known: Sequence[Root]) -> Listing:
-    own = f"{gallery}{os.sep}"
-    files = [str(path) for path in list_pictures(folder, recursive=True, extensions=PICTURE_SUFFIXES)]
-    files = [file for file in files if not file.startswith(own)]
+    found = list_pictures(folder, recursive=True, extensions=PICTURE_SUFFIXES)
+    # By their real places: a link may lead to the gallery too, and its thumbnails are no pictures to index.
+    own = f"{os.path.realpath(gallery)}{os.sep}"
+    inside = {
+        place: f"{os.path.realpath(place)}{os.sep}".startswith(own)
+        for place in {path.parent for path in found}
+    }
+    files = [str(path) for path in found if not inside[path.parent]]
     if not files:
         raise DataError(f"{folder}: no pictures in it besides the gallery's own; give the pictures' folder")
     # A root without classes came from a list of paths, and would hide those of this folder.
@@ -146,9 +161,9 @@ def _read_list(path: Path) -> list[str]:
     if b"\0" in data:
         raise DataError(f"{path}: neither a folder, an archive nor a text file with one path a line")
     # Names of files need not be valid text; "surrogateescape" is how Python writes such names.
-    lines = os.fsdecode(data.removeprefix(b"\xef\xbb\xbf")).splitlines()
-    listed = [line.strip() for line in lines]
-    found = [absolute_path(path.parent / line) for line in listed if line]
+    # Lines end in "\n" alone: for text, Python would also split at separators that names may contain.
+    lines = [os.fsdecode(line.strip(b" \t\r")) for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
+    found = [absolute_path(path.parent / line) for line in lines if line]
     if not found:
         raise DataError(f"{path}: no paths in it; write one picture's path a line")
     return found

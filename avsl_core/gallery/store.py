@@ -224,10 +224,12 @@ class Gallery:
         """What is known of a picture.
 
         Raises:
-            IndexError: If there is no such row.
+            IndexError: If there is no such row, or it was removed.
             GalleryError: If its entry is damaged.
         """
         record = self.record(row)
+        if not record.files or (self.live is not None and not self.live[row]):
+            raise IndexError(f"row {row} was removed")
         first, *others = record.files
         return Item(
             row=row,
@@ -300,13 +302,28 @@ class Gallery:
         """
         number, inside = self._place(row)
         with self._reading():
-            return read_record(self.segment_folder(number), self.manifest.segments[number].items, inside)
+            items = self.manifest.segments[number].items
+            return self._checked(number, read_record(self.segment_folder(number), items, inside))
 
     def records(self) -> Iterator[Record]:
         """What is noted of each row, in order, read from the disk as it is asked for."""
         for number, entry in enumerate(self.manifest.segments):
             with self._reading():
-                yield from iterate_records(self.segment_folder(number), entry.items)
+                for record in iterate_records(self.segment_folder(number), entry.items):
+                    yield self._checked(number, record)
+
+    def _checked(self, number: int, record: Record) -> Record:
+        """A record whose numbers of roots and classes are there."""
+        roots = len(self.manifest.roots)
+        try:
+            fine = -1 <= record.class_code < len(self.classes)
+            fine = fine and all(0 <= file.root < roots for file in record.files)
+        except TypeError:
+            fine = False
+        if not fine:
+            items = f"items-{self.manifest.segments[number].items}.jsonl"
+            raise damaged(self.segment_folder(number) / items, "a root or class that is not there")
+        return record
 
     def _place(self, row: int) -> tuple[int, int]:
         if not 0 <= row < len(self):

@@ -1,6 +1,7 @@
 """The processes of one build: alone, or ranks that ``torchrun`` started."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch.distributed as dist
@@ -10,6 +11,8 @@ from avsl_core.errors import GalleryError
 __all__ = ["Team"]
 
 T = TypeVar("T")
+
+_PATIENCE = timedelta(days=30)
 
 
 class Team:
@@ -26,8 +29,9 @@ class Team:
         if dist.is_available() and dist.is_initialized():
             self.rank, self.count = dist.get_rank(), dist.get_world_size()
         if self.count > 1:
-            # Plans are Python objects: they travel between CPUs, whatever the network computes on.
-            self._group = dist.new_group(backend="gloo")
+            # Plans are Python objects: they travel between CPUs, whatever the network computes on. Ranks
+            # wait for the slowest, and for the first while it writes: hours, in a large gallery.
+            self._group = dist.new_group(backend="gloo", timeout=_PATIENCE)
 
     def first(self, function: Callable[[], T]) -> T:
         """Run something on the first rank and give its result to all.

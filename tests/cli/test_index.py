@@ -127,9 +127,15 @@ def test_an_interrupted_run_ends_with_130_and_the_same_command_continues(checkpo
     rng = np.random.default_rng(1)
     for number in range(200):
         Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(folder / f"many{number}.bmp")
+    # Where the tests run as a background job, SIGINT is ignored, and children inherit that.
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from avsl_core.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
     command = [
         sys.executable,
-        "train_cli.py",
+        "-c",
+        program,
         "index",
         checkpoint,
         folder,

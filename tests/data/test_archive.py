@@ -1,11 +1,14 @@
 import gzip
 import io
+import lzma
 import os
 import signal
+import struct
 import subprocess
 import sys
 import tarfile
 import time
+import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -226,7 +229,75 @@ def test_a_sparse_file_counts_as_large_as_it_becomes(tmp_path):
         extract(archive, max_bytes=1_000_000)
 
 
-@pytest.mark.parametrize(("mode", "max_bytes"), [("w:bz2", None), ("w:bz2", 1000), ("w:xz", 1000)])
+@pytest.mark.parametrize("limits", [{"max_bytes": 1000}, {"max_files": 9}], ids=["bytes", "files"])
+@pytest.mark.parametrize("form", [lzma.FORMAT_XZ, lzma.FORMAT_ALONE], ids=["xz", "lzma"])
+def test_a_tar_whose_unpacking_may_take_any_memory_is_refused_where_limits_are_given(tmp_path, limits, form):
+    archive = make_tar(tmp_path / "set.tar", FILES, "w")
+    archive.write_bytes(lzma.compress(archive.read_bytes(), form))
+    with pytest.raises(DataError, match=r"packed with xz or lzma; pack it as \.tar\.gz"):
+        extract(archive, **limits)
+    assert contents(extract(archive)) == FILES
+
+
+@pytest.mark.parametrize("limits", [{"max_bytes": 1000}, {"max_files": 9}], ids=["bytes", "files"])
+def test_a_zip_packed_with_lzma_is_refused_where_limits_are_given(tmp_path, limits):
+    archive = tmp_path / "set.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_LZMA) as zipped:
+        zipped.writestr("a.txt", b"text")
+    with pytest.raises(DataError, match="packed with lzma"):
+        extract(archive, **limits)
+    assert contents(extract(archive)) == {"a.txt": b"text"}
+
+
+@pytest.fixture
+def crowded(tmp_path):
+    """A zip of 70,000 entries, which needs the large form of the last record."""
+    archive = tmp_path / "many.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for number in range(70_000):
+            zipped.writestr(f"{number}.txt", b"")
+    return archive
+
+
+@pytest.mark.parametrize("max_files", [100, 69_999])
+def test_a_zip_of_too_many_files_is_refused_before_they_are_listed_in_memory(crowded, max_files):
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=f"more than the {max_files:,} files allowed"):
+            extract(crowded, max_files=max_files)
+        assert tracemalloc.get_traced_memory()[1] < crowded.stat().st_size
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_small_directory_elsewhere_does_not_hide_a_large_one(tmp_path):
+    archive = make_zip(tmp_path / "set.zip", {f"{number}.txt": b"" for number in range(50)})
+    raw = archive.read_bytes()
+    decoy = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 0, 0, 0, 0)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 1)
+    (size,) = struct.unpack("<L", raw[-10:-6])
+    end = raw[-22:-10] + struct.pack("<L", size + len(locator)) + raw[-6:]
+    archive.write_bytes(decoy + raw[:-22] + locator + end)
+    with pytest.raises(DataError, match="more than the 40 files allowed"):
+        extract(archive, max_files=40)
+
+
+def test_a_small_zip_with_words_after_it_is_within_its_limit(tmp_path):
+    archive = make_zip(tmp_path / "set.zip", FILES)
+    with zipfile.ZipFile(archive, "a") as zipped:
+        zipped.comment = b"PK\x05 a comment \0\0"
+    assert contents(extract(archive, max_files=2)) == FILES
+
+
+def test_a_zip_that_lies_about_its_number_of_files_is_counted(tmp_path):
+    archive = make_zip(tmp_path / "set.zip", {f"{number}.txt": b"" for number in range(50)})
+    raw = archive.read_bytes()
+    archive.write_bytes(raw[:-14] + struct.pack("<2H", 1, 1) + raw[-10:])
+    with pytest.raises(DataError, match="more than the 40 files allowed"):
+        extract(archive, max_files=40)
+
+
+@pytest.mark.parametrize(("mode", "max_bytes"), [("w:bz2", None), ("w:bz2", 1000), ("w:xz", None)])
 def test_a_compressed_tar_under_a_plain_name_is_read_all_the_same(tmp_path, mode, max_bytes):
     archive = make_tar(tmp_path / "set.tar", FILES, mode)
     assert contents(extract(archive, max_bytes=max_bytes)) == FILES

@@ -14,6 +14,18 @@ collect_ignore = ["crash_driver.py"]  # a program that test_crash.py runs
 SEEN = Preprocess(size=64, resize=64)
 
 
+class Numbers:
+    """Numbers that are equal if they are close: batches of other sizes round differently."""
+
+    __hash__ = None
+
+    def __init__(self, values):
+        self.values = np.asarray(values)
+
+    def __eq__(self, other):
+        return isinstance(other, Numbers) and np.allclose(self.values, other.values, atol=1e-4)
+
+
 @pytest.fixture(scope="session")
 def checkpoint(avsl):
     return Checkpoint(avsl, SEEN)
@@ -72,7 +84,7 @@ def encodings(avsl):
 
 @pytest.fixture
 def contents():
-    """contents(gallery): name -> (class, copies, digest, vector, gates) of every live picture, in order."""
+    """contents(gallery): name -> (class, copies, digest, numbers) of every live picture, in order."""
 
     def read(gallery):
         rows = gallery.read(0, len(gallery))
@@ -80,8 +92,8 @@ def contents():
         found = {}
         for row in alive:
             item = gallery.item(row)
-            numbers = (rows.vectors[row].numpy().round(4), rows.gates[row].numpy().round(4))
-            found[item.name] = (item.class_name, item.copies, item.digest, *(n.tolist() for n in numbers))
+            numbers = Numbers(np.concatenate([rows.vectors[row].numpy(), rows.gates[row].numpy()]))
+            found[item.name] = (item.class_name, item.copies, item.digest, numbers)
         return found
 
     return read

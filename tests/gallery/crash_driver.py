@@ -24,6 +24,7 @@ sys.path[:0] = [sys.argv[1], f"{sys.argv[1]}/tests"]
 
 import torch  # noqa: E402
 from conftest import build_avsl  # noqa: E402
+from gallery.conftest import Numbers  # noqa: E402
 
 from avsl_core.checkpoint import Checkpoint  # noqa: E402
 from avsl_core.errors import GalleryError  # noqa: E402
@@ -158,7 +159,7 @@ def contents():
             *rows.gates[place].tolist(),
             *gallery.coordinates[row].tolist(),
         ]
-        found.append([item.name, item.copies, item.digest, [round(number, 4) for number in numbers]])
+        found.append([item.name, item.copies, item.digest, Numbers(numbers)])
     return found
 
 

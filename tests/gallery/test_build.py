@@ -326,22 +326,95 @@ def test_finished_chunks_are_not_used_for_another_build(build, pictures, new_avs
     assert (again[0].done, again[0].total) == (0, 12)
 
 
-def test_finished_chunks_that_refer_to_removed_pictures_are_not_used(build, pictures, draw):
-    from avsl_core.gallery import remove_pictures
-
-    _, gallery = build(pictures)
-    shutil.copy(pictures / "class0" / "0.png", pictures / "class0" / "10 again.png")
-    for number in range(20, 30):
-        draw(pictures / "class2" / f"{number}.png")
+def test_a_finished_chunk_that_refers_to_a_picture_that_is_gone_gives_way_to_its_replacement(
+    build, pictures, draw, encodings
+):
+    shutil.copy(pictures / "class0" / "0.png", pictures / "class1" / "5 again.png")  # in the second chunk
     told = []
     with pytest.raises(BuildCancelled):
-        build(pictures, progress=told.append, cancelled=lambda: told[-1].done >= 5)
-    remove_pictures(gallery.path, ["class0/0.png"])
-    (pictures / "class0" / "0.png").unlink()
+        build(pictures, progress=told.append, cancelled=lambda: told[-1].done >= 10)
+    pending = pictures.parent / "gallery" / "pending"
+    (second,) = (chunk for chunk in pending.iterdir() if "again" in (chunk / "chunk.json").read_text())
+    second.rename(pending / ("f" * 16))  # whatever order chunks are read in, the old one comes last
+    start = encodings()
+    change(pictures / "class0" / "0.png", draw, seed="another")
+    report, gallery = build(pictures)
+    assert encodings() - start == 13
+    assert (report.added, gallery.count) == (13, 13)
+    assert gallery.item(gallery.find("class1/5 again.png")).copies == ()
+
+
+def test_a_chunk_of_another_key_is_left_for_its_own_build(build, pictures, encodings):
+    for precision in ("none", "bf16"):
+        told = []
+        with pytest.raises(BuildCancelled):
+            build(
+                pictures,
+                precision=precision,
+                progress=told.append,
+                cancelled=lambda told=told: told[-1].done >= 5,
+            )
+    before = encodings()
+    build(pictures)
+    assert encodings() - before == 7
+
+
+@pytest.mark.parametrize("name", ["segments", "pending", "thumbnails"])
+def test_a_folder_of_others_with_a_gallerys_names_is_refused_and_left_alone(build, pictures, tmp_path, name):
+    theirs = tmp_path / "video" / name / "part0001.ts"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"theirs")
+    with pytest.raises(GalleryError, match=f"is not a gallery and not empty .it has '{name}'"):
+        build(pictures, into=tmp_path / "video")
+    assert theirs.read_bytes() == b"theirs"
+    assert [entry.name for entry in (tmp_path / "video").iterdir()] == [name]
+
+
+def test_pruning_by_a_picture_or_a_list_is_refused(build, pictures, tmp_path):
     _, gallery = build(pictures)
-    row = gallery.find("class0/10 again.png")
-    assert gallery.item(row).copies == ()
-    assert gallery.thumbnail(row).is_file()
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{pictures}/class0/0.png\n")
+    for source in (pictures / "class0" / "0.png", listed, [pictures / "class0" / "0.png"]):
+        with pytest.raises(ConfigError, match="pruning needs a folder or an archive"):
+            build(source, prune=True)
+    assert Gallery.open(gallery.path).generation == gallery.generation
+
+
+@pytest.mark.parametrize(("prune", "left"), [(False, 12), (True, 11)])
+def test_a_file_that_was_damaged_since_keeps_its_picture_unless_pruned(build, pictures, prune, left):
+    build(pictures)
+    (pictures / "class1" / "4.png").write_text("no picture any more")
+    report, gallery = build(pictures, prune=prune)
+    assert [name for name, _ in report.skipped] == ["class1/4.png"]
+    assert (report.removed, gallery.count) == (12 - left, left)
+
+
+def test_a_gallery_among_its_pictures_is_no_source_by_whatever_path(build, pictures, tmp_path):
+    (tmp_path / "link").symlink_to(pictures)
+    for source, into in (
+        (pictures, pictures / "gallery"),
+        (tmp_path / "link", pictures / "gallery"),
+        (pictures, tmp_path / "link" / "gallery"),
+    ):
+        report, gallery = build(source, into=into)
+        assert (gallery.count, report.skipped) == (12, ())
+
+
+def test_lines_of_a_list_end_where_an_editor_ends_them(build, pictures, tmp_path):
+    odd = pictures / "class0" / "a\u2028b\x0cc.png"
+    (pictures / "class0" / "0.png").rename(odd)
+    listed = tmp_path / "list.txt"
+    listed.write_bytes(f"{odd}\r\n{pictures}/class0/3.png \r\n".encode())
+    report, gallery = build(listed)
+    assert (report.skipped, names(gallery)) == ((), [odd.name, "3.png"])
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["new", "update"])
+def test_a_source_that_cannot_be_read_is_named_and_not_the_gallery(build, pictures, tmp_path, again):
+    if again:
+        build(pictures)
+    with pytest.raises(DataError, match=r"x: cannot be read \(File name too long\)"):
+        build(tmp_path / ("x" * 300))
 
 
 def test_pictures_whose_numbers_are_not_finite_are_left_out(build, pictures, checkpoint, new_embedding):

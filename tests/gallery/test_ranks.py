@@ -24,13 +24,22 @@ sys.path.insert(0, sys.argv[1])
 import torch
 torch.set_num_threads(1)
 import avsl_core.cli.index as index
+import avsl_core.gallery.build as build
 from avsl_core.cli.main import main
 from avsl_core.gallery import BuildOptions
+from avsl_core.gallery.team import Team
 from dataclasses import replace
 _, _, file, source, *galleries = sys.argv
 chosen = index._build_options
 index._build_options = lambda options: replace(chosen(options), chunk=4)
+join = Team.__init__
+def noted(team):
+    join(team)
+    patience = team._group._get_backend(torch.device("cpu")).options._timeout
+    print(f"patience {patience.days} days", file=sys.stderr)
+Team.__init__ = noted
 for gallery in galleries:
+    build._MOST_SEGMENTS = 3 if gallery.endswith("few") else 256
     options = ["--device", "cpu", "--workers", "0", "--map", "pca", "--json"]
     status = main(["index", file, source, gallery, *options])
     print(f"status {status}", file=sys.stderr)
@@ -94,18 +103,20 @@ def test_two_processes_build_what_one_builds(tmp_path, pictures, draw, checkpoin
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "thing").touch()
     (tmp_path / "broken" / "thumbnails").mkdir(parents=True)
+    (tmp_path / "broken" / "lock").touch()
     folders = [one.item(row).digest[:2] for row in range(12)]
     (tmp_path / "broken" / "thumbnails" / next(f for f in folders[3:7] if f not in folders[:3])).touch()
-    galleries = [tmp_path / name for name in ("two", "resumed", "foreign", "broken")]
+    galleries = [tmp_path / name for name in ("two", "resumed", "few", "foreign", "broken")]
     (out, err), (quiet, other_err) = two_ranks(file, pictures, galleries)
 
-    assert re.findall("status (.)", err) == re.findall("status (.)", other_err) == list("0022"), (
+    assert re.findall("status (.)", err) == re.findall("status (.)", other_err) == list("00022"), (
         err + other_err
     )
     assert quiet == ""
+    assert re.findall("patience (.*) days", err) == ["30"] * 5  # one may work for hours while others wait
     assert "pictures/s" not in other_err
     printed = [json.loads(line) for line in out.splitlines()]
-    for values, name in zip(printed, ("two", "resumed"), strict=True):
+    for values, name in zip(printed, ("two", "resumed", "few"), strict=True):
         assert values["gallery"] == str(tmp_path / name)
         assert values["duplicates"] == [list(pair) for pair in report.duplicates]
         assert [(s["path"], s["reason"]) for s in values["skipped"]] == list(report.skipped)
@@ -129,6 +140,10 @@ def test_two_processes_build_what_one_builds(tmp_path, pictures, draw, checkpoin
     # Chunks are taken over as they are: a picture that both ranks encoded is marked, not copied away.
     assert len(Gallery.open(tmp_path / "two")) == 13
     assert first_chunk in {segment.id for segment in Gallery.open(tmp_path / "resumed").manifest.segments}
+
+    # Where that would make too many segments, the first rank merges them.
+    few = Gallery.open(tmp_path / "few")
+    assert (len(few.manifest.segments), len(few), contents(few).keys()) == (1, 12, contents(one).keys())
 
     draw(pictures / "class3" / "late.png")
     build_gallery(load_checkpoint(file), pictures, tmp_path / "two", options=options)

@@ -1,5 +1,6 @@
 """What a gallery gives back of what was put in."""
 
+import json
 import os
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from avsl_core.compare import encode_picture
 from avsl_core.encoding import encode_pictures
 from avsl_core.errors import GalleryError
-from avsl_core.gallery import Gallery
+from avsl_core.gallery import Gallery, remove_pictures
 from avsl_core.gallery.segment import SegmentWriter
 from avsl_core.models import Rows
 from avsl_core.search.source import BLOCK_ROWS
@@ -80,6 +81,29 @@ def test_a_row_that_is_not_there_is_an_error(build, pictures, row):
     for ask in (gallery.item, gallery.thumbnail, lambda r: gallery.gather(torch.tensor([r]))):
         with pytest.raises(IndexError):
             ask(row)
+
+
+def test_a_removed_row_has_no_item(build, pictures):
+    _, gallery = build(pictures)
+    remove_pictures(gallery.path, ["class0/3.png"])
+    after = Gallery.open(gallery.path)
+    with pytest.raises(IndexError, match="row 1 was removed"):
+        after.item(1)
+    assert after.item(2).name == "class0/6.png"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("roots", []), ("classes", ["class0"])], ids=["no such root", "no such class"]
+)
+def test_an_item_with_a_number_of_nothing_is_damaged(build, pictures, key, value):
+    _, gallery = build(pictures)
+    path = gallery.path / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    damaged = Gallery.open(gallery.path)
+    with pytest.raises(GalleryError, match="a root or class that is not there"):
+        damaged.item(11)
+    with pytest.raises(GalleryError, match="a root or class that is not there"):
+        damaged.find("class2/11.png")
 
 
 def test_reading_goes_across_segments(build, pictures):
