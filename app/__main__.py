@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             allow_folders=local if options.allow_folders is None else options.allow_folders,
             max_archive_bytes=options.max_archive_mb * 2**20,
             max_archive_files=options.max_archive_files,
+            public=not local,
         )
         galleries = GalleryOptions(options.galleries or default_folder(), limits)
         print(f"http://{options.host}:{options.port}  (Ctrl+C ends it)", flush=True)  # noqa: T201 - the terminal is ours
@@ -77,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--galleries",
         type=Path,
-        default=os.environ.get("AVSL_GALLERIES"),
+        default=os.environ.get("AVSL_GALLERIES") or None,  # empty is not the current folder
         metavar="FOLDER",
         help="where the Explore page keeps galleries (default: AVSL_GALLERIES, else one of the user's own)",
     )
@@ -105,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    value = int(text)
+    value = int(text) if text.isascii() and text.isdigit() else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text}: give a whole number of at least 1")
     return value

@@ -45,6 +45,13 @@ class LruCache(Generic[Value]):
         self.put(key, value)
         return value
 
+    def get(self, key: str) -> Value | None:
+        """A value that is kept; None if there is none."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
     def put(self, key: str, value: Value) -> None:
         """Keep a value under a key."""
         with self._lock:

@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import gradio as gr
-from gradio.processing_utils import save_file_to_cache
 
 from app.examples import ExamplePair
 from app.expert import expert_html, level_choices, node_choices
@@ -110,11 +109,17 @@ class ComparePage:
         if self.links is None or not link.get("gallery"):
             return list(self._on_example(0)(one_scale))
         try:
-            pair = self.links.pair(link["gallery"], link.get("a", ""), link.get("b", ""))
+            generation = link.get("g", "")
+            pair = self.links.pair(link["gallery"], link.get("a", ""), link.get("b", ""), generation)
             shown = [self._shown(file, pair.bench) for file in (pair.a, pair.b)]
-        except AvslError as error:
+        except Exception as error:
+            text = "This link cannot be followed right now: try again; the log of the app says more"
+            if isinstance(error, AvslError):
+                text = str(error)
+            else:
+                log.exception("following a link failed")
             a, b, _, *rest = self._on_example(0)(one_scale)
-            return [a, b, message_html(str(error)), *rest]
+            return [a, b, message_html(text), *rest]
         model = self.links.shelf.models.mark(pair.bench)
         origin = _origin(pair, dict(link), own=pair.bench is self.bench)
         return [*shown, *self._results(pair.a, pair.b, one_scale, model), model, origin]
@@ -193,10 +198,8 @@ class ComparePage:
         return self.bench if self.links is None or not model else self.links.shelf.models.marked(model)
 
     def _shown(self, file: PictureFile, bench: Workbench) -> str:
-        """A copy of a gallery's picture that may be served: the gallery's folders may not."""
-        bench.check(file)
-        preview = bench.preview(file)
-        return str(preview or save_file_to_cache(file.path, self.a.GRADIO_CACHE))
+        """A copy of a gallery's picture that may be served: its folder, and where it was taken, may not."""
+        return str(bench.preview(file, always=True))
 
     def _receive(self, payload: Any, bench: Workbench) -> tuple[Update, list[str]]:
         """What the picture's frame shows next, and what is wrong with the picture."""
@@ -239,7 +242,7 @@ class ComparePage:
 
 def _origin(pair: LinkedPair, link: dict[str, str], *, own: bool) -> str:
     """Where a link's pictures are from, what compares them, and the ways on."""
-    back = urlencode({"gallery": link["gallery"], "trail": link.get("a", "")})
+    back = urlencode({"gallery": link["gallery"], "trail": link.get("a", ""), "g": link.get("g", "")})
     other = "" if own else ' <a href="./">Use the page\'s own model</a>'
     return (
         f'<p class="note avsl-origin">Compared by the model <strong>{escape(pair.model)}</strong>, which '

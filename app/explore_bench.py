@@ -12,14 +12,15 @@ from PIL import Image
 
 from app.cache import LruCache
 from app.explore_state import ExploreState, Step
-from app.shelf import OpenGallery, Shelf
-from app.workbench import PictureFile, Workbench
+from app.printable import printable
+from app.shelf import OpenGallery, Shelf, calling
+from app.workbench import PictureFile, Workbench, content_key
 from avsl_core.errors import AvslError, GalleryError, ImageError
 from avsl_core.explain.levels import level_words
 from avsl_core.images import load_image
 from avsl_core.search.searcher import SearchResult
 
-__all__ = ["ExploreBench", "Found", "LinkedPair", "Query", "level_titles"]
+__all__ = ["ExploreBench", "Found", "LinkedPair", "Query", "is_changed", "level_titles"]
 
 _LARGE = 640  # sharp on a screen of double density at the size the page shows it
 
@@ -109,12 +110,13 @@ class ExploreBench:
 
     def known(self, state: ExploreState, gallery: OpenGallery) -> ExploreState:
         """The state without what this gallery or this server does not have (any more)."""
+        changed = is_changed(state, gallery)
         trail = tuple(
             step
             for step in state.trail
-            if (step.upload in self._uploads if step.upload else gallery.has(step.row or 0))
+            if (step.upload in self._uploads if step.upload else gallery.has(step.row or 0) and not changed)
         )
-        classes = set(gallery.gallery.classes)
+        classes = gallery.classes
         mode = state.mode if gallery.searcher.fast is not None else "exact"
         weights = state.weights if len(state.weights) == len(gallery.searcher.measure.parts) else ()
         return ExploreState(
@@ -124,6 +126,7 @@ class ExploreBench:
             tuple(name for name in state.classes if name in classes),
             state.k,
             mode,
+            gallery.gallery.generation,
         )
 
     def first(self, gallery: OpenGallery) -> Step:
@@ -134,7 +137,8 @@ class ExploreBench:
         """The pictures of some classes, of all if none are named or none has any."""
         live = gallery.gallery.live
         all_rows = np.arange(len(gallery.gallery)) if live is None else np.flatnonzero(live.numpy())
-        codes = [gallery.gallery.classes.index(name) for name in classes if name in gallery.gallery.classes]
+        known = gallery.classes
+        codes = [gallery.gallery.classes.index(known[name]) for name in classes if name in known]
         chosen = all_rows[np.isin(gallery.gallery.class_codes[all_rows], codes)]
         return chosen if len(chosen) else all_rows
 
@@ -142,16 +146,32 @@ class ExploreBench:
         """Answer a query.
 
         Raises:
-            GalleryError: If the gallery cannot be opened or read.
+            GalleryError: If the gallery cannot be opened or read, or is another one than the state is of.
             ImageError: If the picture is no longer there.
         """
         opened = self.shelf.open(state.gallery)
+        try:
+            return self._find(state, opened)
+        except GalleryError:
+            again = self.shelf.open(state.gallery)
+            if again is opened:
+                raise
+            return self._find(state, again)  # a build had changed it while it was read
+
+    def _find(self, state: ExploreState, opened: OpenGallery) -> Found:
+        if is_changed(state, opened):
+            raise GalleryError(f"{opened.title}: the gallery has changed; load the page again")
+        with calling(opened.gallery.path, opened.title):
+            return self._answer(state, opened)
+
+    def _answer(self, state: ExploreState, opened: OpenGallery) -> Found:
         state = self.known(state, opened)
         step = state.trail[-1]
         parts = opened.searcher.measure.parts
         weights = state.weights or (1.0,) * len(parts)
         order = dict(zip(parts, weights, strict=True)) if state.weights else None
-        classes = list(state.classes) or None
+        known = opened.classes
+        classes = [known[name] for name in state.classes] or None
         search, search_row = opened.searcher.search, opened.searcher.search_row
         if step.upload is not None:
             _, encoded = opened.bench.encode(self._upload(step.upload))
@@ -165,13 +185,13 @@ class ExploreBench:
         """A gallery picture's thumbnail as a ``data:`` address; empty where the file is gone."""
 
         def make() -> str:
-            try:
-                data = gallery.gallery.thumbnail(row).read_bytes()
-            except OSError:
-                return ""
+            data = gallery.gallery.thumbnail(row).read_bytes()
             return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
 
-        return self._drawn.get_or_make(f"small|{gallery.gallery.path}|{_digest(gallery, row)}", make)
+        try:
+            return self._drawn.get_or_make(f"small|{gallery.gallery.path}|{_digest(gallery, row)}", make)
+        except OSError:  # not kept: it may come back
+            return ""
 
     def step_picture(self, gallery: OpenGallery, step: Step) -> str:
         """A step's small picture as a ``data:`` address."""
@@ -187,21 +207,30 @@ class ExploreBench:
         """What a step is called."""
         if step.upload is None:
             item = gallery.gallery.item(step.row or 0)
-            return item.class_name or Path(item.name).name
+            return printable(item.class_name or Path(item.name).name)
         try:
-            return self._upload(step.upload).name
+            return printable(self._upload(step.upload).name)
         except ImageError:
             return "your picture"
 
-    def pair(self, gallery: str, a: str, b: str) -> LinkedPair:
+    def pair(self, gallery: str, a: str, b: str, generation: str = "") -> LinkedPair:
         """The two pictures that a link names: rows of a known gallery, or keys of pictures given before.
+
+        Args:
+            gallery: Key of the gallery.
+            a: Token of the first picture.
+            b: Token of the second one.
+            generation: The state of the gallery that the rows are of; empty for any.
 
         Raises:
             GalleryError: If the link names something that is not here.
             ImageError: If a given picture is no longer here.
         """
         opened = self.shelf.open(gallery)
-        files = [self._file(opened, Step.parse(token)) for token in (a, b)]
+        if generation not in ("", opened.gallery.generation):
+            raise GalleryError(f"{opened.title}: the gallery has changed; go back and choose again")
+        with calling(opened.gallery.path, opened.title):
+            files = [self._file(opened, Step.parse(token)) for token in (a, b)]
         model = self.shelf.models.name(opened.bench)
         return LinkedPair(files[0], files[1], opened.bench, model, opened.title)
 
@@ -211,7 +240,14 @@ class ExploreBench:
         if step is None or not gallery.has(step.row or 0):
             raise GalleryError(f"{gallery.title}: has no such picture; go back and choose another one")
         item = gallery.gallery.item(step.row or 0)
-        return PictureFile(item.path, Path(item.name).name)
+        file = PictureFile(item.path, printable(Path(item.name).name))
+        if not item.path.is_file():
+            raise GalleryError(
+                f"{file.name}: is no longer where the gallery found it; build the gallery again"
+            )
+        if content_key(file.read()) != item.digest:
+            raise GalleryError(f"{file.name}: has changed since the gallery was made; build it again")
+        return file
 
     def _upload(self, key: str) -> PictureFile:
         return self._uploads.get_or_make(key, _gone)
@@ -220,17 +256,21 @@ class ExploreBench:
         if step.upload is not None:
             file = self._upload(step.upload)
             large = self._drawn.get_or_make(f"large|{step.upload}", lambda: _draw(file, _LARGE))
-            return Query(step, file.name, None, large, None)
+            return Query(step, printable(file.name), None, large, None)
         item = gallery.gallery.item(step.row or 0)
 
-        def make() -> str:
-            try:
-                return _draw(PictureFile(item.path, item.name), _LARGE)
-            except AvslError:  # moved or deleted since: its thumbnail stands for it
-                return self.thumbnail(gallery, item.row)
+        file = PictureFile(item.path, printable(Path(item.name).name))
+        try:
+            large = self._drawn.get_or_make(f"large|{item.digest}", lambda: _draw(file, _LARGE, item.digest))
+        except AvslError:  # moved, changed or deleted since: its thumbnail stands for it
+            large = self.thumbnail(gallery, item.row)
+        class_name = printable(item.class_name) if item.class_name else None
+        return Query(step, file.name, class_name, large, (item.width, item.height))
 
-        large = self._drawn.get_or_make(f"large|{item.digest}", make)
-        return Query(step, Path(item.name).name, item.class_name, large, (item.width, item.height))
+
+def is_changed(state: ExploreState, gallery: OpenGallery) -> bool:
+    """Whether the gallery numbers its pictures otherwise than when the state was made."""
+    return state.generation not in ("", gallery.gallery.generation)
 
 
 def level_titles(parts: Sequence[str]) -> list[tuple[str, str]]:
@@ -253,10 +293,10 @@ def _kin(query: Query, result: SearchResult, opened: OpenGallery) -> tuple[int, 
     gallery = opened.gallery
     if query.class_name is None:
         return None
-    same = gallery.class_codes == gallery.classes.index(query.class_name)
+    same = gallery.class_codes == gallery.classes.index(opened.classes[query.class_name])
     if gallery.live is not None:
         same = same & gallery.live.numpy()
-    found = sum(hit.item.class_name == query.class_name for hit in result.hits)
+    found = sum(printable(hit.item.class_name or "") == query.class_name for hit in result.hits)
     return found, int(np.count_nonzero(same)) - 1
 
 
@@ -265,8 +305,11 @@ def _digest(gallery: OpenGallery, row: int) -> str:
     return digest
 
 
-def _draw(file: PictureFile, side: int) -> str:
-    picture = Image.fromarray(load_image(file.read(), name=file.name, target_side=side))
+def _draw(file: PictureFile, side: int, digest: str | None = None) -> str:
+    data = file.read()
+    if digest not in (None, content_key(data)):
+        raise ImageError(f"{file.name}: has changed since the gallery was made; build it again")
+    picture = Image.fromarray(load_image(data, name=file.name, target_side=side))
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=84, method=2)

@@ -1,5 +1,6 @@
 """The panel that builds a gallery: what from, how far it has come, what came of it."""
 
+import logging
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -8,15 +9,18 @@ import gradio as gr
 
 from app.explore_builds import BuildDesk, BuildJob
 from app.explore_results import busy_html
+from app.printable import printable
 from app.results import message_html
 from app.uploads import picture_file
 from avsl_core.errors import AvslError, GalleryError
 from avsl_core.gallery import BuildReport
 
-__all__ = ["BuildPanel", "progress_html", "report_html"]
+__all__ = ["WATCH", "BuildPanel", "progress_html", "report_html"]
+
+log = logging.getLogger(__name__)
 
 # Watching takes no processor: it must not hold up those who search.
-_WATCH: dict[str, Any] = {
+WATCH: dict[str, Any] = {
     "concurrency_id": "watch",
     "concurrency_limit": 32,
     "api_visibility": "private",
@@ -24,6 +28,8 @@ _WATCH: dict[str, Any] = {
     "show_progress": "hidden",
 }
 _LISTED = 50
+
+_FAILED = "This failed on our side: try again, or something else; the log of the app says more"
 
 Update = Any  # what Gradio takes as the new state of a component
 
@@ -70,21 +76,24 @@ class BuildPanel:
         buttons = [start, stop]
         outputs = [self.job, self.opened, self.progress, *buttons]
         inputs = [self.archive, self.folder, self.name, self.model]
-        stop.click(self.on_stop, [self.job], [stop], **_WATCH)
+        stop.click(self.on_stop, [self.job], [stop], **WATCH)
         blocks = gr.context.Context.root_block
         assert blocks is not None
-        found = blocks.load(self.on_open, None, outputs, **_WATCH)
-        ordered = start.click(self.on_start, inputs, [*outputs, self.archive, self.name], **_WATCH)
+        found = blocks.load(self.on_open, None, outputs, **WATCH)
+        ordered = start.click(self.on_start, inputs, [*outputs, self.archive, self.name], **WATCH)
         return [ordered, found]
 
-    def on_start(
-        self, archive: Any, folder: str | None, name: str | None, model: str
-    ) -> Iterator[list[Update]]:
+    def on_start(self, archive: Any, folder: object, name: object, model: object) -> Iterator[list[Update]]:
         """Build, telling how far it has come."""
         try:
-            job = self._order(archive, (folder or "").strip(), (name or "").strip(), model)
-        except AvslError as error:
-            yield [None, None, message_html(str(error)), *_buttons(running=False), gr.skip(), gr.skip()]
+            job = self._order(archive, _text(folder), _text(name), _text(model))
+        except Exception as error:
+            text = _FAILED
+            if isinstance(error, AvslError):
+                text = str(error)
+            else:
+                log.exception("ordering a gallery failed")
+            yield [None, None, message_html(text), *_buttons(running=False), gr.skip(), gr.skip()]
             return
         for shown in self._watch(job):
             # What was used up is taken away; what a mistake needs again stays.
@@ -106,7 +115,7 @@ class BuildPanel:
         return gr.update(value="Stopping ...", interactive=False)
 
     def _watch(self, job: BuildJob) -> Iterator[list[Update]]:
-        yield [job.key, None, progress_html(job), *_buttons(running=True)]
+        yield [job.key, None, progress_html(job, announced=True), *_buttons(running=True)]
         for _ in job.watch():
             if not job.done.is_set():
                 yield [gr.skip(), gr.skip(), progress_html(job), gr.skip(), gr.skip()]
@@ -128,8 +137,17 @@ class BuildPanel:
         raise GalleryError("There is nothing to build from yet: choose an archive of pictures above")
 
 
-def progress_html(job: BuildJob) -> str:
-    """How far a build has come."""
+def progress_html(job: BuildJob, *, announced: bool = False) -> str:
+    """How far a build has come.
+
+    Args:
+        job: The build.
+        announced: Whether screen readers say it by themselves: once, not with every picture.
+    """
+    return f'<div role="status">{_progress(job)}</div>' if announced else _progress(job)
+
+
+def _progress(job: BuildJob) -> str:
     seen = job.progress
     if job.cancelled.is_set():
         return busy_html("Stopping after the pictures at hand ...", 0, 0)
@@ -157,11 +175,17 @@ def report_html(name: str, report: BuildReport) -> str:
     done = ", ".join(f"{count:,} {words}" for count, words in counts if count) or "nothing new"
     skipped = _listing(
         "could not be read",
-        [f"<strong>{escape(file)}</strong> {escape(why)}" for file, why in report.skipped],
+        [
+            f"<strong>{escape(printable(file))}</strong> {escape(printable(why))}"
+            for file, why in report.skipped
+        ],
     )
     copies = _listing(
         "the same as another, kept once",
-        [f"<strong>{escape(file)}</strong> is {escape(other)}" for file, other in report.duplicates],
+        [
+            f"<strong>{escape(printable(file))}</strong> is {escape(printable(other))}"
+            for file, other in report.duplicates
+        ],
     )
     return (
         f'<div class="explore-report" role="status"><p><strong>{escape(name)}</strong> is ready and open: '
@@ -186,11 +210,17 @@ def _buttons(*, running: bool) -> list[Update]:
 
 def _intro(desk: BuildDesk) -> str:
     size = desk.limits.max_archive_bytes
-    large = f"{size / 2**30:.0f} GB" if size >= 2**30 else f"{size / 2**20:.0f} MB"
+    large = f"{round(size / 2**30, 1):g} GB" if size >= 2**30 else f"{size / 2**20:.0f} MB"
+    seen = " Everyone who can open this page sees the gallery." if desk.limits.public else ""
     return (
-        "Folders inside are taken for classes. Pictures stay on the machine that runs this page. An archive "
-        f"may have up to {large} and {desk.limits.max_archive_files:,} files."
+        f"Folders inside are taken for classes. Pictures stay on the machine that runs this page.{seen} An "
+        f"archive may have up to {large} and {desk.limits.max_archive_files:,} files."
     )
+
+
+def _text(value: object) -> str:
+    """What was typed or chosen; empty for anything else that was sent."""
+    return value.strip() if isinstance(value, str) else ""
 
 
 def _time(seconds: float) -> str:

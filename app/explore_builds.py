@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.shelf import Shelf, folder_name
+from app.shelf import DEMO_KEY, Shelf, calling, folder_name
 from app.workbench import PictureFile, Workbench
 from avsl_core.data.archive import is_archive
 from avsl_core.errors import AvslError, DataError, GalleryError
 from avsl_core.gallery import BuildCancelled, BuildOptions, BuildReport, Gallery, Progress, build_gallery
+from avsl_core.gallery.files import absolute_path
 
 __all__ = ["BuildDesk", "BuildJob", "BuildLimits"]
 
 log = logging.getLogger(__name__)
 
-Work = Callable[["BuildJob"], None]
+Work = Callable[["BuildJob"], BuildReport | None]
 
 _TICK = 0.25
 _BATCH = 16  # small, so that progress moves and a stop is heard soon
@@ -35,11 +36,15 @@ class BuildLimits:
         allow_folders: Whether they may name folders of this machine.
         max_archive_bytes: Largest archive, and the most that it may unpack to.
         max_archive_files: Most files in an archive.
+        max_galleries: Most galleries in the folder; further ones are not built.
+        public: Whether others than those who sit at this machine can open the page.
     """
 
     allow_folders: bool = False
     max_archive_bytes: int = 2 * 2**30
     max_archive_files: int = 50_000
+    max_galleries: int = 50
+    public: bool = False
 
 
 @dataclass(eq=False)
@@ -50,7 +55,8 @@ class BuildJob:
         key: Names it.
         name: The gallery's.
         progress: How far it has come; None while the source is still being read.
-        report: What it did, once it is done.
+        demo: Whether it is the demo's.
+        report: What it did, once all of it is done; None if it failed.
         problem: Why it failed, in one line.
         cancelled: Whether it was asked to stop.
         done: Set when it has ended, however it ended.
@@ -58,6 +64,7 @@ class BuildJob:
 
     key: str
     name: str
+    demo: bool = False
     progress: Progress | None = None
     report: BuildReport | None = None
     problem: str | None = None
@@ -110,6 +117,9 @@ class BuildDesk:
         name = self._new_name(name or _stem(archive.name))
         if self.shelf.index_of(name) is not None:
             raise GalleryError(f"{name}: there is a gallery of that name; give another name")
+        if (self.shelf.folder / name).exists():  # a folder build that was stopped leaves one
+            raise GalleryError(f"{name}: an unfinished gallery has that name; give another name")
+        self._check_room()
         return self._start(name, lambda job: self._build_archive(job, archive, bench))
 
     def from_folder(self, folder: str, name: str, bench: Workbench) -> BuildJob:
@@ -120,15 +130,15 @@ class BuildDesk:
         """
         if not self.limits.allow_folders:
             raise GalleryError("Folders of this machine cannot be used here; upload an archive instead")
-        path = Path(folder).expanduser()
-        if not path.is_absolute() or not path.is_dir():
-            raise GalleryError(f"{folder}: no such folder on this machine; give its full path")
+        path = _folder(folder)
         name = self._new_name(name or path.name)
         index = self.shelf.index_of(name)
-        if index is not None and Gallery.open(index).roots != [str(path)]:
+        if index is not None and _roots(index, name) != [str(path)]:
             raise GalleryError(
                 f"{name}: there is a gallery of that name with other pictures; give another name"
             )
+        if index is None:
+            self._check_room()
         target = index or self.shelf.new_index(name)
         return self._start(name, lambda job: self._build(job, path, target, bench))
 
@@ -139,15 +149,14 @@ class BuildDesk:
             GalleryError: If another build is under way.
         """
         demo = self.shelf.demo
-        name = demo.title if demo else ""
         running = self.running
-        if running is not None and running.name == name:
+        if running is not None and running.demo:
             return running
 
         def work(job: BuildJob) -> None:
             self.shelf.build_demo(lambda progress: _tell(job, progress), job.cancelled.is_set)
 
-        return self._start(name, work)
+        return self._start(demo.title if demo else "", work, demo=True)
 
     def cancel(self, key: str | None) -> None:
         """Ask a build to stop; it does after the batch at hand."""
@@ -155,19 +164,19 @@ class BuildDesk:
         if running is not None and running.key == key:
             running.cancelled.set()
 
-    def _start(self, name: str, work: Work) -> BuildJob:
+    def _start(self, name: str, work: Work, *, demo: bool = False) -> BuildJob:
         with self._lock:
             running = self.running
             if running is not None:
                 raise GalleryError(
                     f"Another gallery, {running.name}, is being built right now; try again when it is done"
                 )
-            job = BuildJob(secrets.token_hex(8), name)
+            job = BuildJob(secrets.token_hex(8), name, demo)
             self._job = job
         threading.Thread(target=_run, args=(job, work), name="avsl-build", daemon=True).start()
         return job
 
-    def _build_archive(self, job: BuildJob, archive: PictureFile, bench: Workbench) -> None:
+    def _build_archive(self, job: BuildJob, archive: PictureFile, bench: Workbench) -> BuildReport:
         """All in a folder of its own that gets the gallery's name in the end, or goes away."""
         self._remove_abandoned()
         work = self.shelf.folder / f"{_WORK}{job.key}"
@@ -175,24 +184,25 @@ class BuildDesk:
         try:
             work.mkdir(parents=True)
             shutil.move(archive.path, packed)
-            self._build(job, packed, work / self.shelf.new_index(job.name).name, bench)
+            report = self._build(job, packed, work / self.shelf.new_index(job.name).name, bench)
             if job.cancelled.is_set():  # too late for the library, not for us
                 raise BuildCancelled(job.name)
             packed.unlink()
             work.replace(self.shelf.folder / job.name)
+            return report
         except (DataError, GalleryError) as error:
             # Visitors know their archive, and have no business with our folders.
             text = str(error).replace(f"{packed}.extracted", archive.name).replace(str(packed), archive.name)
             raise type(error)(text.replace(str(work), job.name)) from error
         except OSError as error:
             raise GalleryError(
-                f"{job.name}: could not be written ({error.strerror or error}); free some space, or start "
-                "the app with another --galleries folder"
+                f"{job.name}: could not be written ({error.strerror or error}); try again, or ask those who "
+                "run this page to free some space"
             ) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
-    def _build(self, job: BuildJob, source: Path, target: Path, bench: Workbench) -> None:
+    def _build(self, job: BuildJob, source: Path, target: Path, bench: Workbench) -> BuildReport:
         target.parent.mkdir(parents=True, exist_ok=True)
         options = BuildOptions(
             batch_size=_BATCH,
@@ -200,7 +210,7 @@ class BuildDesk:
             max_archive_bytes=self.limits.max_archive_bytes,
             max_archive_files=self.limits.max_archive_files,
         )
-        job.report = build_gallery(
+        return build_gallery(
             bench.checkpoint,
             source,
             target,
@@ -213,7 +223,17 @@ class BuildDesk:
         plain = folder_name(name)
         if not plain:
             raise GalleryError("A gallery needs a name with a letter or a digit; give one")
+        if plain == DEMO_KEY:
+            raise GalleryError(f"{plain}: is what the gallery that comes along is called; give another name")
         return plain
+
+    def _check_room(self) -> None:
+        most = self.limits.max_galleries
+        if len(set(self.shelf.titles()) - {DEMO_KEY}) >= most:
+            raise GalleryError(
+                f"There are {most:,} galleries already, as many as this page keeps: ask those who run it to "
+                "remove one"
+            )
 
     def _remove_abandoned(self) -> None:
         """What a build left behind that never came to its end, because the app was stopped."""
@@ -224,9 +244,8 @@ class BuildDesk:
 
 def _run(job: BuildJob, work: Work) -> None:
     try:
-        work(job)
+        job.report = work(job)
     except BuildCancelled:
-        job.report = None
         job.problem = f"{job.name}: stopped, as you asked; no gallery was added"
     except AvslError as error:
         job.problem = str(error)
@@ -239,6 +258,22 @@ def _run(job: BuildJob, work: Work) -> None:
 
 def _tell(job: BuildJob, progress: Progress) -> None:
     job.progress = progress
+
+
+def _roots(index: Path, name: str) -> list[str]:
+    with calling(index, name):
+        return Gallery.open(index).roots
+
+
+def _folder(text: str) -> Path:
+    """The folder that a visitor means."""
+    try:
+        path = Path(text).expanduser()
+        if path.is_absolute() and path.is_dir():
+            return Path(absolute_path(path))
+    except (OSError, RuntimeError, ValueError):  # no such user, too long, or not ours to look into
+        pass
+    raise GalleryError(f"{text}: no such folder on this machine that can be read; give its full path")
 
 
 def _ending(name: str) -> str:

@@ -4,6 +4,7 @@ import csv
 import io
 
 from app.explore_bench import Found
+from app.printable import printable
 
 __all__ = ["neighbours_csv"]
 
@@ -54,5 +55,6 @@ def neighbours_csv(found: Found) -> str:
     return text.getvalue()
 
 
-def _plain(text: str) -> str:
+def _plain(name: str) -> str:
+    text = printable(name)
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,11 +1,13 @@
 """The map of a gallery as an inline drawing: every picture a dot, alike pictures near each other."""
 
+import json
 from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.explore_bench import Found
+from app.printable import printable
 from app.shelf import OpenGallery
 
 __all__ = ["map_html", "marks_html"]
@@ -31,14 +33,14 @@ def map_html(opened: OpenGallery, most: int = _MOST) -> str:
     dots = "".join(f"M{x} {y}h0" for x, y in places)
     codes = gallery.class_codes[rows]
     data = ";".join(f"{row},{x},{y},{code}" for row, (x, y), code in zip(rows, places, codes, strict=True))
-    names = "\n".join(gallery.classes)
+    names = json.dumps([printable(name) for name in gallery.classes])
     method = _NAMES.get(gallery.manifest.map.method if gallery.manifest.map else "", "")
     sample = f" {len(rows):,} of {gallery.count:,} are drawn." if len(rows) < gallery.count else ""
     return (
         '<div class="explore-field" tabindex="0" role="application" '
         'aria-label="Map of the gallery: the arrow keys go from picture to picture, Enter shows the '
         'neighbours" '
-        f'data-points="{data}" data-names="{escape(names)}">'
+        f'data-points="{data}" data-names="{escape(names)}" data-generation="{gallery.generation}">'
         f'<svg viewBox="0 0 {_SIDE} {_SIDE}" aria-hidden="true"><path class="dots" d="{dots}"/>'
         '<circle class="cursor" r="26" cx="-99" cy="-99"/></svg>'
         '<span class="tip" role="status"></span></div>'
@@ -99,7 +101,7 @@ def _class_rows(found: Found) -> NDArray[np.int64]:
     gallery = found.open.gallery
     if found.query.class_name is None:
         return np.empty(0, np.int64)
-    same = gallery.class_codes == gallery.classes.index(found.query.class_name)
+    same = gallery.class_codes == gallery.classes.index(found.open.classes[found.query.class_name])
     if gallery.live is not None:
         same &= gallery.live.numpy()
     return np.flatnonzero(same)[:_MOST]

@@ -8,8 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from app.explore_bench import ExploreBench, level_titles
-from app.explore_build_panel import BuildPanel, progress_html
+from app.explore_bench import ExploreBench, is_changed, level_titles
+from app.explore_build_panel import WATCH, BuildPanel, progress_html
 from app.explore_builds import BuildDesk
 from app.explore_map import map_html, marks_html
 from app.explore_results import query_html, results_html, trail_html
@@ -30,7 +30,7 @@ _INTRO = (
     "compare any two to see where their distance comes from.</p></header>"
 )
 _WEIGHING = (
-    '<h3>What counts</h3><p class="note">Let a level of the network count more or less, and the order '
+    '<h2>What counts</h2><p class="note">Let a level of the network count more or less, and the order '
     "follows. A level is a depth of the network, not a kind of difference.</p>"
 )
 _SLIDERS = 6  # a distance of more parts counts the further ones as learned
@@ -44,6 +44,8 @@ _MODEL: dict[str, Any] = {
     "trigger_mode": "always_last",
 }
 
+_FAILED = "This failed on our side: try again, or something else; the log of the app says more"
+_CHANGED = "The gallery has changed since this address was made: go on from the picture shown here"
 _NOTHING = "Every level is at 0, so nothing counts: raise one of them, or choose All levels"
 
 Update = Any  # what Gradio takes as the new state of a component
@@ -66,7 +68,7 @@ def _calm(further: int = 0) -> Callable[[Handler], Handler]:
                 text = str(error)
             except Exception:
                 log.exception("exploring failed")
-                text = "This failed on our side: try again, or something else; the log of the app says more"
+                text = _FAILED
             return [gr.skip(), message_html(text), *([gr.skip()] * (4 + further))]
 
         return handle
@@ -131,7 +133,7 @@ class ExplorePage:
                     js_on_load=RESULTS_SCRIPT,
                 )
             with gr.Column(elem_id="explore-map"):
-                gr.HTML("<h3>The whole gallery</h3>")
+                gr.HTML("<h2>The whole gallery</h2>")
                 with gr.Column(elem_id="explore-layers"):
                     self.map = gr.HTML("", elem_id="explore-dots", js_on_load=MAP_SCRIPT)
                     self.marks = gr.HTML("", elem_id="explore-marks")
@@ -144,7 +146,9 @@ class ExplorePage:
         everything = [*answer, self.gallery, self.classes, self.mode, self.map, *weighing]
         blocks = gr.context.Context.root_block
         assert blocks is not None
-        blocks.load(self.on_open, None, everything, **_MODEL)
+        # Made anew beside the queue of the model: searching goes on meanwhile.
+        made = blocks.load(self.on_rebuild, None, [self.message], **WATCH)
+        made.then(self.on_open, None, everything, **_MODEL)
         self.gallery.input(self.on_gallery, [self.state, self.gallery], everything, **_MODEL)
         for event in built:
             event.then(self.on_built, [self.state, panel.opened], everything, **_MODEL)
@@ -165,14 +169,17 @@ class ExplorePage:
             **_MODEL,
         )
 
-    def on_open(self, request: gr.Request) -> Iterator[list[Update]]:
-        """The gallery and query that the address names; the demo's first picture if it names none."""
+    def on_rebuild(self, request: gr.Request) -> Iterator[Update]:
+        """Build the demo anew if it is asked for and missing, telling how far it has come."""
         state = ExploreState.from_link(dict(request.query_params))
-        if (
-            state is None or state.gallery not in self.bench.shelf.titles()
-        ) and self.bench.shelf.demo_missing():
+        shelf = self.bench.shelf
+        if (state is None or state.gallery not in shelf.titles()) and shelf.demo_missing():
             yield from self._rebuild()
-        yield self.open(state)
+        yield gr.skip()
+
+    def on_open(self, request: gr.Request) -> list[Update]:
+        """The gallery and query that the address names; the demo's first picture if it names none."""
+        return self.open(ExploreState.from_link(dict(request.query_params)))
 
     def open(self, state: ExploreState | None) -> list[Update]:
         """A gallery with all its menus; another one if that cannot be opened."""
@@ -182,9 +189,13 @@ class ExplorePage:
         for tried in [*wanted, *(ExploreState(key) for key in titles)]:
             try:
                 opened = self.bench.shelf.open(tried.gallery)
-                return self._everything(self.bench.known(tried, opened), opened, "".join(problems))
-            except (AvslError, OSError) as error:
+                told = [message_html(_CHANGED)] if is_changed(tried, opened) else []
+                return self._everything(self.bench.known(tried, opened), opened, "".join(problems + told))
+            except AvslError as error:
                 problems.append(message_html(str(error)))
+            except Exception:
+                log.exception("opening a gallery failed")
+                problems.append(message_html(_FAILED))
         text = "".join(problems) or message_html("No gallery yet: build one from your own pictures below")
         return [None, text, "", "", "", "", *([gr.skip()] * (4 + 1 + _SLIDERS))]
 
@@ -211,11 +222,18 @@ class ExplorePage:
         return self.on_gallery(state, key)
 
     @_calm()
-    def on_row(self, state: ExploreState | None, row: int) -> list[Update]:
-        """A picture of the gallery becomes the query."""
+    def on_row(self, state: ExploreState | None, row: int, generation: str = "") -> list[Update]:
+        """A picture of the gallery becomes the query.
+
+        Args:
+            state: What is on the page.
+            row: The picture's number.
+            generation: The state of the gallery that the number is of; empty for any.
+        """
         state = self._known(state)
-        if not self.bench.shelf.open(state.gallery).has(row):
-            raise GalleryError("The gallery has changed: load the page again")
+        opened = self.bench.shelf.open(state.gallery)
+        if generation not in ("", opened.gallery.generation) or not opened.has(row):
+            raise GalleryError(f"{opened.title}: the gallery has changed; load the page again")
         return self._answer(state.with_query(Step(row=row)))
 
     @_calm()
@@ -272,22 +290,21 @@ class ExplorePage:
         return [*self._answer(state.with_weights(weights)), _choice(weights)]
 
     def _on_pick(self, state: ExploreState | None, event: gr.EventData) -> list[Update]:
-        return self.on_row(state, _number(event, "row"))
+        return self.on_row(state, _number(event, "row"), _text(event, "generation"))
 
     def _on_step(self, state: ExploreState | None, event: gr.EventData) -> list[Update]:
         return self.on_step(state, _number(event, "step"))
 
-    def _rebuild(self) -> Iterator[list[Update]]:
-        """Build the demo anew, telling how far it has come."""
-        rest = [gr.skip()] * (6 + 4 + 1 + _SLIDERS - 2)
+    def _rebuild(self) -> Iterator[Update]:
         try:
             job = self.desk.demo()
         except GalleryError as error:
             log.warning("the demo gallery is missing and cannot be built now: %s", error)
             return
+        intro = "<p>The demo gallery is made anew, once, for this model.</p>"
+        yield f'<div role="status">{intro}</div>'
         for _ in job.watch():
-            words = f"<p>The demo gallery is made anew, once, for this model.</p>{progress_html(job)}"
-            yield [gr.skip(), words, *rest]
+            yield f"{intro}{progress_html(job)}"
         if job.problem:
             log.warning("the demo gallery could not be built: %s", job.problem)
 
@@ -307,6 +324,8 @@ class ExplorePage:
 
     def _everything(self, state: ExploreState, opened: OpenGallery, problem: str = "") -> list[Update]:
         """The answer, and every menu as the state says."""
+        if not any(state.weights):  # nothing would count, and there is nothing yet that could stay
+            state = state.with_weights(())
         answer = self._answer(state)
         if problem:
             answer[1] = problem + answer[1]
@@ -314,7 +333,7 @@ class ExplorePage:
         weights = list(state.weights or (1.0,) * len(parts))
         titles = level_titles(parts)
         keys = self.bench.shelf.titles()
-        names = list(opened.gallery.classes)
+        names = list(opened.classes)
         several = len(parts) > 1
         shown = len(parts) if several else 0
         sliders = [
@@ -374,6 +393,11 @@ def _mode(state: ExploreState, opened: OpenGallery) -> Update:
     recall = "" if share is None else f", finds {100 * share:.1f} % of the nearest"
     choices = [("Exact", "exact"), (f"Fast{recall}", "fast")]
     return gr.update(choices=choices, value=state.mode, visible=True)
+
+
+def _text(event: gr.EventData, key: str) -> str:
+    value = event._data.get(key) if isinstance(event._data, dict) else None
+    return value if isinstance(value, str) else ""
 
 
 def _number(event: gr.EventData, key: str) -> int:

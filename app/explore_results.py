@@ -7,6 +7,7 @@ from urllib.parse import quote
 from app.explore_bench import ExploreBench, Found, level_titles
 from app.explore_csv import neighbours_csv
 from app.explore_state import Step
+from app.printable import printable
 from avsl_core.search.searcher import Hit
 
 __all__ = ["busy_html", "query_html", "results_html", "trail_html"]
@@ -60,7 +61,8 @@ def results_html(found: Found, bench: ExploreBench) -> str:
     state, hits = found.state, found.result.hits
     if not hits:
         return (
-            f'<section class="explore-results" data-link="{escape(state.link())}">'
+            f'<section class="explore-results" tabindex="-1" aria-label="Neighbours" '
+            f'data-link="{escape(state.link())}">'
             '<p class="explore-status" role="status">There is no other picture of these classes: take a '
             "class away above to see more.</p></section>"
         )
@@ -73,7 +75,8 @@ def results_html(found: Found, bench: ExploreBench) -> str:
     )
     table = escape(neighbours_csv(found), quote=True).replace("\r", "&#13;").replace("\n", "&#10;")
     return (
-        f'<section class="explore-results" aria-label="Neighbours" data-link="{escape(state.link())}">'
+        f'<section class="explore-results" tabindex="-1" aria-label="Neighbours" '
+        f'data-link="{escape(state.link())}" data-generation="{escape(state.generation)}">'
         f'<p class="explore-status" role="status">{_status(found)}</p>'
         f'<p class="note">{_reading(found)}</p><ol class="explore-cards">{cards}</ol>'
         f'<p class="explore-after">{more}<button type="button" class="explore-pill" data-csv="{table}">'
@@ -86,19 +89,21 @@ def busy_html(words: str, done: int, total: int) -> str:
     bar = (
         f'<progress value="{done}" max="{total}" aria-label="{done} of {total}"></progress>' if total else ""
     )
-    return f'<div class="explore-busy" role="status"><p>{escape(words)}</p>{bar}</div>'
+    return f'<div class="explore-busy"><p>{escape(words)}</p>{bar}</div>'
 
 
 def _card(rank: int, hit: Hit, found: Found, bench: ExploreBench) -> str:
     state, item = found.state, hit.item
-    name, file = item.class_name or Path(item.name).name, Path(item.name).name
-    same = found.query.class_name is not None and item.class_name == found.query.class_name
+    file = printable(Path(item.name).name)
+    name = printable(item.class_name) if item.class_name else file
+    same = found.query.class_name is not None and name == found.query.class_name
     parts = found.open.searcher.measure.parts
     titles = dict(zip(parts, level_titles(parts), strict=True))
     decided = titles[hit.decided_by][0] + " decided" if len(titles) > 1 else ""
     words = f"{name}, {file}, distance {hit.distance:.3f}{', same class' if same else ''}"
     onward = state.with_query(Step(row=item.row)).link()
     pair = f"gallery={quote(state.gallery, safe='')}&a={found.query.step.token}&b={item.row}"
+    pair += f"&g={quote(state.generation)}" if state.generation else ""
     mark = '<span class="same">✓ same class</span>' if same else ""
     score = f'<small class="score">weighted {hit.score:.3f}</small>' if state.weights else ""
     return (
@@ -108,7 +113,7 @@ def _card(rank: int, hit: Hit, found: Found, bench: ExploreBench) -> str:
         f'<span class="rank">{rank}</span>{mark}</span>'
         f'<span class="figures"><strong data-value="{hit.distance!r}">{hit.distance:.3f}</strong>'
         f"{score}</span>"
-        f'<span class="name" title="{escape(item.name)}">{escape(name)}</span></a>'
+        f'<span class="name" title="{escape(printable(item.name))}">{escape(name)}</span></a>'
         f"{_bars(hit, found, titles)}"
         f'<p class="foot"><span class="why">{escape(decided)}</span>'
         f'<a class="compare" href="./?{escape(pair)}" '

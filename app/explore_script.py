@@ -19,12 +19,18 @@ element.addEventListener("click", event => {
   else if (target.dataset.more !== undefined) trigger("more", {});
   else {
     chosen = true;
-    trigger("pick", { row: Number(target.dataset.row) });
+    const generation = element.querySelector("[data-generation]")?.dataset.generation;
+    trigger("pick", { row: Number(target.dataset.row), generation });
   }
 });
 watch("value", () => {
   const query = document.getElementById("explore-query");
   if (chosen && query && query.getBoundingClientRect().top < 0) query.scrollIntoView();
+  // The card that had the focus is gone: readers and the Tab key go on from the new ones.
+  const focus = document.activeElement;
+  if (chosen && (!focus || focus === document.body || element.contains(focus))) {
+    element.querySelector(".explore-results")?.focus({ preventScroll: true });
+  }
   chosen = false;
   const link = element.querySelector("[data-link]")?.dataset.link;
   if (!link) return;
@@ -42,7 +48,7 @@ const load = () => {
   if (!data || data.points === read) return;
   read = data.points;
   points = read.split(";").map(text => text.split(",").map(Number));
-  names = data.names.split("\\n");
+  names = JSON.parse(data.names);
   at = -1;
 };
 const show = index => {
@@ -52,7 +58,7 @@ const show = index => {
   const point = points[index];
   cursor.setAttribute("cx", point ? point[1] : -99);
   cursor.setAttribute("cy", point ? point[2] : -99);
-  const text = point ? names[point[3]] ?? `picture ${point[0] + 1}` : "";
+  const text = point ? [names[point[3]], `picture ${point[0] + 1}`].filter(Boolean).join(", ") : "";
   if (tip.textContent !== text) tip.textContent = text;
   if (!point) return;
   const right = point[1] > 500, low = point[2] > 500;
@@ -74,7 +80,9 @@ const under = event => {
   const scale = 1000 / box.width;
   return nearest((event.clientX - box.left) * scale, (event.clientY - box.top) * scale, 28 * scale);
 };
-const choose = index => { if (index >= 0) trigger("pick", { row: points[index][0] }); };
+const choose = index => {
+  if (index >= 0) trigger("pick", { row: points[index][0], generation: field().dataset.generation });
+};
 element.addEventListener("pointermove", event => { if (event.pointerType === "mouse") show(under(event)); });
 element.addEventListener("pointerleave", () => show(-1));
 element.addEventListener("click", event => { const index = under(event); show(index); choose(index); });

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlencode
 
@@ -58,6 +58,8 @@ class ExploreState:
         classes: Only pictures of these; all when empty.
         k: Neighbours shown.
         mode: How they are found.
+        generation: The state of the gallery in which its pictures have their numbers; empty for any. It is
+            no part of what is on the page, so two views may be equal without it.
     """
 
     gallery: str
@@ -66,6 +68,7 @@ class ExploreState:
     classes: tuple[str, ...] = ()
     k: int = PAGE
     mode: Mode = "exact"
+    generation: str = field(default="", compare=False)
 
     @property
     def query(self) -> Step | None:
@@ -104,6 +107,8 @@ class ExploreState:
     def link(self) -> str:
         """The query string of this view's address."""
         values = {"gallery": self.gallery, "trail": ".".join(step.token for step in self.trail)}
+        if self.generation:
+            values["g"] = self.generation
         if self.weights:
             values["levels"] = ",".join(f"{weight:g}" for weight in self.weights)
         if self.classes:
@@ -121,13 +126,14 @@ class ExploreState:
             return None
         steps = (Step.parse(token) for token in values.get("trail", "").split("."))
         trail = tuple(step for step in steps if step is not None)[-_TRAIL:]
-        k = values.get("k", "")
+        k, generation = values.get("k", ""), values.get("g", "")
         state = cls(
             gallery=values["gallery"],
             trail=trail,
             classes=tuple(name for name in values.get("classes", "").split("/") if name),
             k=min(_MOST, max(1, int(k))) if re.fullmatch("[0-9]{1,4}", k, re.ASCII) else PAGE,
             mode="fast" if values.get("mode") == "fast" else "exact",
+            generation=generation if re.fullmatch("[0-9a-f-]{1,64}", generation, re.ASCII) else "",
         )
         return state.with_weights(_numbers(values.get("levels", "")))
 

@@ -4,7 +4,7 @@ from threading import Lock
 
 from app.workbench import Workbench
 from avsl_core.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoints
-from avsl_core.errors import GalleryError
+from avsl_core.errors import CheckpointError, GalleryError
 from avsl_core.gallery import CheckpointStamp
 from avsl_core.gallery.stamp import stamp_of
 
@@ -39,6 +39,8 @@ class Models:
         Raises:
             CheckpointError: If there is no such model, or it is damaged.
         """
+        if name not in self.names:  # it comes from outside: a path is no name
+            raise CheckpointError(f"{name}: no such model here; choose another one")
         for print_, stamp in list(self._stamps.items()):
             if stamp.name == name:
                 return self._benches[print_]
@@ -71,8 +73,8 @@ class Models:
             self._load(stamp.name)
         if stamp.fingerprint not in self._benches:
             raise GalleryError(
-                f"{title}: was made by a model called {stamp.name} that is not here; start the app with "
-                "--checkpoint and that model's file, or build the gallery again"
+                f"{title}: was made by a model called {stamp.name} that is not here; build it again "
+                "with one of the models of this page, or ask those who run it for that model"
             )
         return self._benches[stamp.fingerprint]
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from app.figures import image_tag, legend, pair_ruler
+from app.printable import printable
 from avsl_core.compare import Comparison
 from avsl_core.explain.bars import level_bars, printed_parts
 from avsl_core.explain.heatmap import draw_signed, shared_scale
@@ -70,7 +71,7 @@ def maps_html(comparison: Comparison, *, one_scale: bool) -> str:
 
 def message_html(text: str) -> str:
     """A calm inline message: what is wrong and what to do."""
-    picture, _, rest = text.partition(": ")
+    picture, _, rest = printable(text).partition(": ")
     if not rest:
         picture, rest = "", text
     heading = f"<strong>{escape(picture)}</strong> " if picture else ""

@@ -3,13 +3,18 @@
 import os
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
+import numpy as np
+
 from app.cache import LruCache
 from app.models import Models
+from app.printable import printable
 from app.workbench import Workbench
 from avsl_core.checkpoint import Checkpoint
 from avsl_core.errors import GalleryError
@@ -18,7 +23,17 @@ from avsl_core.gallery.manifest import MANIFEST
 from avsl_core.gallery.stamp import stamp_of
 from avsl_core.search.searcher import Searcher
 
-__all__ = ["DEMO", "DEMO_PICTURES", "Demo", "OpenGallery", "Shelf", "default_folder", "folder_name"]
+__all__ = [
+    "DEMO",
+    "DEMO_KEY",
+    "DEMO_PICTURES",
+    "Demo",
+    "OpenGallery",
+    "Shelf",
+    "calling",
+    "default_folder",
+    "folder_name",
+]
 
 _ASSETS = Path(__file__).resolve().parent.parent / "assets" / "gallery"
 
@@ -28,11 +43,14 @@ DEMO = _ASSETS / "index"
 DEMO_PICTURES = _ASSETS / "pictures"
 """Its pictures."""
 
-_DEMO_KEY = "demo"
+DEMO_KEY = "demo"
+"""Its name in addresses; no other gallery may have it."""
+
 _INDEX = "index"
 _FAST = "fast"  # of a gallery's folder: its fast index
 _MEMORY = 2**30  # of prepared rows, for each open gallery
 _NAME = 60
+_COMMAND = re.compile(r"; [^;]*(`index`|--[a-z]).*", re.DOTALL)  # advice for the command line
 
 
 @dataclass(frozen=True)
@@ -68,6 +86,17 @@ class OpenGallery:
     searcher: Searcher
     bench: Workbench
 
+    @cached_property
+    def classes(self) -> dict[str, str]:
+        """Every class that has pictures: what pages call it, and what the gallery does."""
+        codes = self.gallery.class_codes
+        if self.gallery.live is not None:
+            codes = codes[self.gallery.live.numpy()]
+        present = np.bincount(codes[codes >= 0], minlength=len(self.gallery.classes))
+        return {
+            printable(name): name for name, count in zip(self.gallery.classes, present, strict=True) if count
+        }
+
     @property
     def gallery(self) -> Gallery:
         """The gallery itself."""
@@ -91,13 +120,13 @@ class Shelf:
 
     def __init__(self, models: Models, folder: Path, demo: Demo | None, *, kept: int = 4) -> None:
         self.models, self.folder, self.demo = models, folder.absolute(), demo
-        self._open: LruCache[OpenGallery] = LruCache(kept)
+        self._open: LruCache[tuple[str, OpenGallery]] = LruCache(kept)  # with the state it was opened in
         self._opening = Lock()
         self._demo_found: Path | None = None
 
     def titles(self) -> dict[str, str]:
         """Key and title of every gallery, the demo first."""
-        found = {} if self.demo is None else {_DEMO_KEY: self.demo.title}
+        found = {} if self.demo is None else {DEMO_KEY: self.demo.title}
         try:
             names = sorted((entry.name for entry in self.folder.iterdir()), key=str.casefold)
         except OSError:
@@ -128,14 +157,19 @@ class Shelf:
         title = self.titles().get(key)
         if title is None:
             raise GalleryError(f"{key}: no such gallery here; choose another one")
-        path = self._demo_index() if key == _DEMO_KEY else self.index_of(key)
+        path = self._demo_index() if key == DEMO_KEY else self.index_of(key)
         if path is None:
             raise GalleryError(f"{title}: has yet to be built")
-        mark = f"{key}|{_state(path / MANIFEST)}|{_state(path / _FAST)}"
-        if mark in self._open:
-            return self._open.get_or_make(mark, lambda: self._make(key, title, path))
+        opened = self._kept(key, path)
+        if opened is not None:
+            return opened
         with self._opening:  # one at a time: whoever asks second finds it open
-            return self._open.get_or_make(mark, lambda: self._make(key, title, path))
+            opened = self._kept(key, path)
+            if opened is None:
+                mark = _mark(path)
+                opened = self._make(key, title, path)
+                self._open.put(key, (mark, opened))  # in place of an older state, and of its memory
+            return opened
 
     def demo_missing(self) -> bool:
         """Whether the demo has to be built anew: its index is missing or another model's."""
@@ -179,10 +213,42 @@ class Shelf:
     def _demo_copy(self, demo: Demo) -> Path:
         return self.folder / f".demo-{stamp_of(demo.checkpoint).fingerprint[:12]}" / _INDEX
 
+    def _kept(self, key: str, path: Path) -> OpenGallery | None:
+        mark, opened = self._open.get(key) or ("", None)
+        return opened if mark == _mark(path) else None
+
     def _make(self, key: str, title: str, path: Path) -> OpenGallery:
-        gallery = Gallery.open(path)
-        bench = self.models.maker(gallery.stamp, title)
-        return OpenGallery(key, title, Searcher(bench.checkpoint, gallery, memory=_MEMORY), bench)
+        with calling(path, title):
+            gallery = Gallery.open(path)
+            if not gallery.count:
+                raise GalleryError(f"{title}: holds no picture; choose another gallery, or build it again")
+            bench = self.models.maker(gallery.stamp, title)
+            return OpenGallery(key, title, Searcher(bench.checkpoint, gallery, memory=_MEMORY), bench)
+
+
+@contextmanager
+def calling(path: Path, title: str) -> Iterator[None]:
+    """Let messages call a gallery as visitors know it: where it lies, and the command line, are not theirs.
+
+    Args:
+        path: Where it lies.
+        title: What visitors read.
+
+    Raises:
+        GalleryError: In place of one that names its folder.
+    """
+    try:
+        yield
+    except GalleryError as error:
+        text = _COMMAND.sub("; build it again", str(error).replace(str(path), title))
+        if text == str(error):
+            raise
+        raise GalleryError(text) from error
+
+
+def _mark(path: Path) -> str:
+    """Something that changes when a gallery or its fast index does."""
+    return f"{_state(path / MANIFEST)}|{_state(path / _FAST)}"
 
 
 def _state(path: Path) -> str:

@@ -13,7 +13,7 @@ from avsl_core.compare import Comparison, EncodedPicture, compare_encoded, encod
 from avsl_core.errors import ImageError
 from avsl_core.images import ImageLimits, load_image
 
-__all__ = ["PictureFile", "Workbench"]
+__all__ = ["PictureFile", "Workbench", "content_key"]
 
 # What every browser can show by itself; the rest is shown as a preview.
 _SHOWABLE = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"RIFF", b"BM")
@@ -82,10 +82,14 @@ class Workbench:
         """
         self.encode(file)
 
-    def preview(self, file: PictureFile) -> Path | None:
+    def preview(self, file: PictureFile, *, always: bool = False) -> Path | None:
         """A copy that a browser can show, for a TIFF, HEIC or other format that it cannot.
 
         Results belong to the original: the copy's content stands for the original's encoding.
+
+        Args:
+            file: The picture.
+            always: Copy any picture: the copy tells nothing but what is seen, not where it was taken.
 
         Returns:
             The copy, or None if the picture can be shown as it is.
@@ -94,7 +98,7 @@ class Workbench:
             ImageError: If it cannot be read.
         """
         data = file.read()
-        if data.startswith(_SHOWABLE):
+        if not always and data.startswith(_SHOWABLE):
             return None
         key, encoded = self.encode(file)
         copy = Path(self._previews.name) / f"{key}.webp"
@@ -102,7 +106,7 @@ class Workbench:
             picture = Image.fromarray(load_image(data, name=file.name))
             picture.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
             picture.save(copy, quality=92)
-        self._encoded.put(_digest(copy.read_bytes()), encoded)
+        self._encoded.put(content_key(copy.read_bytes()), encoded)
         return copy
 
     def encode(self, file: PictureFile) -> tuple[str, EncodedPicture]:
@@ -112,7 +116,7 @@ class Workbench:
             ImageError: If it cannot be read.
         """
         data = file.read()
-        key = _digest(data)
+        key = content_key(data)
 
         def make() -> EncodedPicture:
             return encode_picture(self.checkpoint, data, name=file.name)
@@ -120,5 +124,6 @@ class Workbench:
         return key, self._encoded.get_or_make(key, make)
 
 
-def _digest(data: bytes) -> str:
+def content_key(data: bytes) -> str:
+    """Names a content, as galleries do: 32 hexadecimal digits."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()

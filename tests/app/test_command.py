@@ -3,6 +3,7 @@ import socket
 import pytest
 
 from app.__main__ import main
+from app.shelf import default_folder
 
 
 @pytest.fixture
@@ -76,8 +77,21 @@ def test_the_galleries_folder_can_come_from_the_environment(served, monkeypatch,
     assert served()["galleries"].folder == tmp_path / "there"
 
 
-def test_a_limit_of_nothing_is_refused(capsys):
+def test_an_empty_galleries_folder_is_none(served, monkeypatch):
+    monkeypatch.setenv("AVSL_GALLERIES", "")
+    assert served()["galleries"].folder == default_folder()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "public"), [((), False), (("--host", "0.0.0.0"), True), (("--share",), True)]
+)
+def test_the_page_knows_whether_others_can_open_it(served, arguments, public):
+    assert served(*arguments)["galleries"].limits.public is public
+
+
+@pytest.mark.parametrize("count", ["0", "x", "1.5", "²"])
+def test_a_limit_of_nothing_is_refused(capsys, count):
     with pytest.raises(SystemExit) as ended:
-        main(["--max-archive-files", "0"])
+        main(["--max-archive-files", count])
     assert ended.value.code == 2
     assert "at least 1" in capsys.readouterr().err

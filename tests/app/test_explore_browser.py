@@ -95,7 +95,7 @@ def test_only_chosen_classes_are_shown(page):
 def test_a_click_on_the_map_goes_there(page):
     follow(page, lambda: click_dot(page, 200))
     assert query(page) == 200
-    expect(page.locator(".tip")).not_to_have_text("")
+    expect(page.locator(".tip")).to_have_text(re.compile(r"\w, picture 201$"))
 
 
 def test_the_map_works_by_keyboard(page):
@@ -124,6 +124,7 @@ def test_the_cards_work_by_keyboard(page):
     card.focus()
     assert card.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
     follow(page, lambda: page.keyboard.press("Enter"))
+    expect(page.locator(".explore-results")).to_be_focused()  # so that Tab goes on from the new cards
     page.locator(".explore-trail a").first.focus()
     follow(page, lambda: page.keyboard.press("Enter"))
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.explore_build_panel import BuildPanel, progress_html, report_html
+from app.explore_build_panel import BuildPanel, _intro, progress_html, report_html
 from app.explore_builds import BuildDesk, BuildJob, BuildLimits
+from app.results import message_html
 from app.workbench import PictureFile
 from avsl_core.errors import GalleryError
 from avsl_core.gallery import BuildReport, Progress
@@ -67,6 +68,32 @@ class TestArchives:
     def test_a_name_cannot_lead_elsewhere(self, desk, archive, bench, name, folder):
         ended(desk.from_archive(archive, name, bench))
         assert [path.name for path in desk.shelf.folder.iterdir()] == [folder]
+
+    def test_what_fails_at_the_very_end_is_not_called_ready(self, desk, archive, bench, held):
+        job = desk.from_archive(archive, "birds", bench)
+        held.wait_until_reached()
+        (desk.shelf.folder / "birds" / "left").mkdir(parents=True)
+        held.release()
+        ended(job)
+        assert "could not be written" in job.problem
+        assert job.report is None
+
+    def test_the_remains_of_another_build_are_found_before_anything_is_read(self, desk, archive, bench):
+        (desk.shelf.folder / "My birds").mkdir(parents=True)
+        with pytest.raises(GalleryError, match="unfinished gallery has that name"):
+            desk.from_archive(archive, "", bench)
+        assert archive.path.exists()
+
+    def test_the_demos_name_is_its_own(self, desk, archive, bench):
+        with pytest.raises(GalleryError, match="give another name"):
+            desk.from_archive(archive, "demo", bench)
+
+    def test_there_may_be_only_so_many_galleries(self, desk, archive, bench, collection):
+        small = BuildDesk(desk.shelf, BuildLimits(allow_folders=True, max_galleries=1))
+        ended(small.from_folder(str(collection), "first", bench))
+        with pytest.raises(GalleryError, match="1 galleries already"):
+            small.from_archive(archive, "", bench)
+        assert ended(small.from_folder(str(collection), "first", bench)).report.unchanged == 15
 
     def test_a_name_that_is_taken_is_refused(self, desk, archive, bench, tmp_path):
         second = PictureFile(tmp_path / "second.zip", "My birds.zip")
@@ -127,13 +154,28 @@ class TestFolders:
         with pytest.raises(GalleryError, match="upload an archive"):
             public.from_folder(str(collection), "", bench)
 
-    @pytest.mark.parametrize("folder", ["nowhere/at/all", "/nowhere/at/all", "."])
+    @pytest.mark.parametrize(
+        "folder", ["nowhere/at/all", "/nowhere/at/all", ".", "~nobody-at-all/x", f"/{'x' * 5000}", "/a\0b"]
+    )
     def test_a_missing_folder_is_named(self, desk, bench, folder):
         with pytest.raises(GalleryError, match="no such folder"):
             desk.from_folder(folder, "", bench)
 
+    def test_a_folder_is_the_same_by_whatever_way(self, desk, collection, bench):
+        ended(desk.from_folder(str(collection), "one", bench))
+        roundabout = f"{collection}/a/../../{collection.name}"
+        assert ended(desk.from_folder(roundabout, "one", bench)).report.unchanged == 15
+
 
 class TestRunning:
+    def test_a_gallery_that_is_called_like_the_demo_is_not_taken_for_it(self, desk, collection, bench, held):
+        job = desk.from_folder(str(collection), desk.shelf.demo.title, bench)
+        held.wait_until_reached()
+        with pytest.raises(GalleryError, match="is being built right now"):
+            desk.demo()
+        held.release()
+        ended(job)
+
     def test_one_build_at_a_time_and_it_can_be_stopped(self, desk, collection, bench, held):
         job = desk.from_folder(str(collection), "slow", bench)
         held.wait_until_reached()
@@ -181,6 +223,35 @@ class TestPanel:
         (shown,) = BuildPanel(desk).on_start(archive, folder, "", desk.shelf.models.names[0])
         assert words in shown[2]
         assert 'role="alert"' in shown[2]
+
+    @pytest.mark.parametrize("model", ["/etc/passwd", "../x.safetensors", ["default"], None, 3])
+    def test_only_models_of_the_menu_are_taken(self, desk, collection, model):
+        (shown,) = BuildPanel(desk).on_start(None, str(collection), "n", model)
+        assert "no such model here" in shown[2]
+
+    def test_what_nobody_thought_of_is_answered_calmly(self, desk, collection):
+        desk.shelf.folder = None  # nothing can be looked up in it
+        (shown,) = BuildPanel(desk).on_start(None, str(collection), "n", desk.shelf.models.names[0])
+        assert "failed on our side" in shown[2]
+
+    def test_the_start_and_the_end_are_announced_and_no_picture_between(self, desk, collection):
+        first, *_, last = BuildPanel(desk).on_start(None, str(collection), "n", desk.shelf.models.names[0])
+        assert 'role="status"' in first[2]
+        assert 'role="status"' in last[2]
+        between = BuildJob("k", "n", progress=Progress(1, 3, 0, 1.0, 2.0))
+        assert "1 of 3 pictures" in progress_html(between)
+        assert 'role="status"' not in progress_html(between)
+
+    @pytest.mark.parametrize(("public", "size"), [(True, 3 * 2**29), (False, 2**31)])
+    def test_the_panel_says_what_may_be_given_and_who_sees_it(self, desk, public, size):
+        words = _intro(BuildDesk(desk.shelf, BuildLimits(public=public, max_archive_bytes=size)))
+        assert ("1.5 GB" if public else "2 GB") in words
+        assert ("Everyone who can open this page" in words) is public
+
+    def test_names_that_are_not_utf8_are_reported(self):
+        odd = "caf\udce9.png"
+        report_html("n", BuildReport(1, 0, ((odd, odd),), ((odd, odd),), 0, 3.0, Path("g"), 1)).encode()
+        message_html(f"{odd}: broken").encode()
 
     def test_whoever_comes_back_sees_the_build_under_way(self, desk, collection, bench, held):
         job = desk.from_folder(str(collection), "slow", bench)

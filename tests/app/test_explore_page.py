@@ -3,9 +3,12 @@
 import csv
 import dataclasses
 import io
+import json
+import os
 import re
 import shutil
 from html import unescape
+from urllib.parse import parse_qsl
 
 import pytest
 import torch
@@ -19,7 +22,7 @@ from app.models import Models
 from app.server import build_app
 from app.shelf import Demo, Shelf
 from avsl_core.errors import GalleryError, ImageError
-from avsl_core.gallery import Gallery
+from avsl_core.gallery import BuildOptions, Gallery, build_gallery
 from avsl_core.search.fast import build_fast
 
 STATE, MESSAGE, QUERY, TRAIL, RESULTS, MARKS, GALLERY, CLASSES, MODE, MAP, QUICK = range(11)
@@ -55,6 +58,13 @@ class TestOpening:
         assert shown[CLASSES]["value"] == ["a", "c"]
         assert [slider["value"] for slider in shown[QUICK + 1 : QUICK + 4]] == [0.0, 1.0, 0.5]
 
+    def test_what_nobody_thought_of_leaves_the_page_usable(self, explore, shelf, index):
+        shutil.copytree(index, shelf.folder / "broken")
+        shelf.open("broken").searcher.exact = None
+        shown = explore.open(ExploreState("broken"))
+        assert "failed on our side" in shown[MESSAGE]
+        assert shown[STATE] == START
+
     def test_an_unknown_gallery_says_so_and_another_one_opens(self, explore):
         shown = explore.open(ExploreState("../secret"))
         assert "no such gallery" in shown[MESSAGE]
@@ -74,8 +84,9 @@ class TestOpening:
         shelf = Shelf(Models(plain_checkpoint), tmp_path, Demo(plain_checkpoint, "Demo", index, collection))
         page = ExplorePage(ExploreBench(shelf), type(desk)(shelf, desk.limits))
         request = type("Request", (), {"query_params": {}})()
-        *waiting, shown = page.on_open(request)
-        assert "made anew" in waiting[0][MESSAGE]
+        told = list(page.on_rebuild(request))
+        assert "made anew" in told[0]
+        shown = page.on_open(request)
         assert len(cards(shown)) == 12
 
 
@@ -218,6 +229,11 @@ class TestChoosing:
         state = explore.on_quick(START, "0")[STATE]
         assert explore.on_quick(state, "all")[STATE] == START
 
+    def test_an_address_in_which_nothing_counts_opens_with_plain_weights(self, explore):
+        shown = explore.open(ExploreState("demo", (Step(row=0),), (0.0, 0.0, 0.0)))
+        assert len(cards(shown)) == 12
+        assert shown[STATE].weights == ()
+
 
 class TestFast:
     def test_a_fast_index_is_offered_with_its_measured_recall(self, explore, shelf, index, checkpoint):
@@ -260,6 +276,140 @@ class TestUploads:
     def test_a_picture_that_is_no_longer_kept_leads_back_to_the_gallery(self, explore):
         gone = ExploreState("demo", (Step(row=3), Step(upload="f" * 32)))
         assert explore.on_more(gone)[STATE].trail == (Step(row=3),)
+
+
+class TestChanges:
+    """The gallery, its folder or its pictures change while pages show them."""
+
+    @pytest.fixture
+    def pictures(self, checkpoint, collection, shelf, tmp_path):
+        folder = tmp_path / "pictures"
+        shutil.copytree(collection, folder)
+        build_gallery(checkpoint, folder, shelf.folder / "mine")
+        return folder
+
+    @pytest.fixture
+    def change(self, checkpoint, pictures, shelf):
+        def change():
+            (pictures / "a" / "0.png").unlink()
+            build_gallery(checkpoint, pictures, shelf.folder / "mine", options=BuildOptions(prune=True))
+
+        return change
+
+    def test_a_page_of_the_gallery_as_it_was_says_so_and_stays(self, explore, change):
+        state = explore.open(ExploreState("mine", (Step(row=3),)))[STATE]
+        change()
+        for shown in (explore.on_more(state), explore.on_row(state, 4), explore.on_quick(state, "0")):
+            assert "has changed" in shown[MESSAGE]
+            assert len(shown[RESULTS]) == 1
+
+    def test_a_dot_of_an_older_map_is_not_taken_for_another_picture(self, explore):
+        generation = explore.bench.shelf.open("demo").gallery.generation
+        assert f'data-generation="{generation}"' in explore.open(None)[MAP]
+        assert cards(explore.on_row(START, 4, generation))
+        assert "has changed" in explore.on_row(START, 4, "000000-ab")[MESSAGE]
+
+    def test_an_address_of_the_gallery_as_it_was_opens_it_anew(self, explore, change):
+        state = explore.open(ExploreState("mine", (Step(row=3), Step(row=9))))[STATE]
+        change()
+        shown = explore.open(state)
+        assert "has changed" in shown[MESSAGE]
+        assert len(shown[STATE].trail) == 1
+        assert shown[STATE].generation != state.generation
+        assert explore.open(shown[STATE])[MESSAGE] == ""
+
+    def test_links_name_the_state_of_the_gallery(self, explore):
+        shown = explore.open(None)
+        generation = shown[STATE].generation
+        assert f"g={generation}" in re.search(r'class="compare" href="([^"]+)"', shown[RESULTS]).group(1)
+        assert f"g={generation}" in re.search(r'data-link="([^"]+)"', shown[RESULTS]).group(1)
+        with pytest.raises(GalleryError, match="has changed"):
+            explore.bench.pair("demo", "0", "7", "000000-ab")
+
+    def test_a_file_that_was_overwritten_is_not_shown_for_what_it_was(self, explore, pictures):
+        (pictures / "a" / "0.png").write_bytes((pictures / "c" / "4.png").read_bytes())
+        found = explore.bench.find(ExploreState("mine", (Step(row=0),)))
+        assert found.query.large == explore.bench.thumbnail(found.open, 0)
+        with pytest.raises(GalleryError, match=r"^0\.png: has changed since"):
+            explore.bench.pair("mine", "0", "7")
+
+    def test_a_file_that_was_moved_is_no_lost_upload(self, explore, pictures):
+        (pictures / "a" / "0.png").unlink()
+        with pytest.raises(GalleryError, match=r"^0\.png: is no longer where the gallery found it"):
+            explore.bench.pair("mine", "0", "7")
+
+    def test_a_change_in_the_middle_of_an_answer_is_answered_from_the_new_state(
+        self, checkpoint, pictures, shelf
+    ):
+        class Racing(Shelf):
+            """A build ends between opening the gallery and reading it."""
+
+            def open(self, key):
+                opened = super().open(key)
+                if (pictures / "a").is_dir():
+                    shutil.rmtree(pictures / "a")
+                    shutil.rmtree(pictures / "b")
+                    target = self.folder / "mine"
+                    build_gallery(checkpoint, pictures, target, options=BuildOptions(prune=True))
+                return opened
+
+        racing = Racing(shelf.models, shelf.folder, None)
+        found = ExploreBench(racing).find(ExploreState("mine"))
+        assert found.result.searched == 4
+
+    def test_a_thumbnail_may_come_back(self, explore, pictures):
+        opened = explore.bench.shelf.open("mine")
+        file = opened.gallery.thumbnail(0)
+        data = file.read_bytes()
+        file.unlink()
+        assert explore.bench.thumbnail(opened, 0) == ""
+        file.write_bytes(data)
+        assert explore.bench.thumbnail(opened, 0).startswith("data:")
+
+    def test_damage_is_told_without_saying_where(self, explore, pictures, shelf):
+        explore.open(ExploreState("mine"))
+        for file in (shelf.folder / "mine").glob("segments/*/items*"):
+            file.unlink()
+        shown = explore.on_row(ExploreState("mine", (Step(row=0),)), 5)
+        assert "mine" in shown[MESSAGE]
+        assert str(shelf.folder) not in shown[MESSAGE]
+
+
+class TestNames:
+    """Names of files come from outside, and need not be UTF-8."""
+
+    @pytest.fixture
+    def odd(self, checkpoint, collection, shelf, tmp_path):
+        folder = tmp_path / "pictures"
+        shutil.copytree(collection, folder)
+        latin = os.fsdecode(b"caf\xe9\nbar")
+        (folder / "a").rename(folder / latin)
+        (folder / latin / "0.png").rename(folder / latin / os.fsdecode(b"\xe9.png"))
+        build_gallery(checkpoint, folder, shelf.folder / "odd")
+
+    def test_every_answer_can_be_sent(self, explore, odd):
+        shown = explore.open(ExploreState("odd"))
+        later = explore.on_row(shown[STATE], 14)
+        chosen = explore.on_classes(later[STATE], [shown[CLASSES]["choices"][2]])
+        for answer in (shown, later, chosen):
+            json.dumps(answer[MESSAGE:], ensure_ascii=False).encode()
+            assert cards(answer)
+        assert "caf\\udce9" in later[QUERY]
+        assert "\\udce9.png" in later[QUERY]
+
+    def test_a_class_is_chosen_by_the_name_that_is_shown(self, explore, odd):
+        (name,) = [name for name in explore.open(ExploreState("odd"))[CLASSES]["choices"] if "caf" in name]
+        shown = explore.on_classes(ExploreState("odd", (Step(row=0),)), [name])
+        assert len(cards(shown)) == 5
+        state = ExploreState.from_link(dict(parse_qsl(shown[STATE].link())))
+        assert state == shown[STATE]
+
+    def test_the_map_knows_every_class_by_its_number(self, explore, odd):
+        names = json.loads(
+            unescape(re.search(r'data-names="([^"]+)"', explore.open(ExploreState("odd"))[MAP]).group(1))
+        )
+        assert len(names) == 3
+        assert sum("\n" in name for name in names) == 1
 
 
 class TestMap:

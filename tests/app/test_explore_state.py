@@ -51,6 +51,12 @@ def test_an_address_brings_the_view_back(state):
     assert ExploreState.from_link(dict(parse_qsl(state.link()))) == state
 
 
+def test_an_address_keeps_the_state_of_the_gallery_that_its_numbers_are_of():
+    link = ExploreState("g", (Step(row=4),), generation="000007-abcd").with_query(Step(row=5)).link()
+    assert ExploreState.from_link(dict(parse_qsl(link))).generation == "000007-abcd"
+    assert ExploreState.from_link({"gallery": "g", "g": "<i>"}).generation == ""
+
+
 @pytest.mark.parametrize(
     "trail", ["../etc/passwd", "1e3", "-1", "u12", f"u{KEY}0", "%00", "99999999999", "१"]
 )

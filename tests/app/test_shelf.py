@@ -3,9 +3,9 @@ import shutil
 import pytest
 
 from app.models import Models
-from app.shelf import Demo, Shelf, default_folder, folder_name
-from avsl_core.errors import GalleryError
-from avsl_core.gallery import build_gallery
+from app.shelf import Demo, Shelf, calling, default_folder, folder_name
+from avsl_core.errors import CheckpointError, GalleryError
+from avsl_core.gallery import BuildOptions, build_gallery
 
 
 def test_the_demo_comes_first_and_galleries_follow_by_name(shelf, index):
@@ -43,7 +43,7 @@ def test_a_gallery_of_another_model_says_what_to_do(checkpoint, plain_checkpoint
     build_gallery(plain_checkpoint, collection, tmp_path / "galleries" / "plain")
     shelf = Shelf(Models(checkpoint), tmp_path / "galleries", None)
     with pytest.raises(
-        GalleryError, match=r"plain: was made by a model called unsaved-embedding.*--checkpoint"
+        GalleryError, match=r"plain: was made by a model called unsaved-embedding.*build it again"
     ):
         shelf.open("plain")
 
@@ -70,6 +70,43 @@ def test_a_demo_that_does_not_fit_the_model_is_built_anew(
     assert list(shelf.titles()) == ["demo"]
 
 
+def test_of_a_gallery_that_changes_only_the_last_state_is_kept(shelf, checkpoint, collection, tmp_path):
+    pictures = tmp_path / "pictures"
+    shutil.copytree(collection, pictures)
+    other = shelf.open("demo")
+    for number in range(4):
+        (pictures / "b" / f"more{number}.png").write_bytes(
+            (collection / "b" / "1.png").read_bytes() + bytes(number + 1)
+        )
+        build_gallery(checkpoint, pictures, shelf.folder / "mine")
+        shelf.open("mine")
+    assert shelf.open("demo") is other
+    assert len(shelf._open) == 2
+
+
+def test_a_damaged_gallery_is_called_by_its_name_not_by_its_place(shelf, index):
+    shutil.copytree(index, shelf.folder / "mine" / "index")
+    next((shelf.folder / "mine" / "index").glob("segments/*/digests.npy")).unlink()
+    with pytest.raises(GalleryError, match=r"^mine") as raised:
+        shelf.open("mine").gallery.digests  # noqa: B018 - whichever of the two finds it
+    assert str(shelf.folder) not in str(raised.value)
+
+
+def test_advice_for_the_command_line_is_not_shown(tmp_path):
+    with pytest.raises(GalleryError) as raised, calling(tmp_path, "Mine"):
+        raise GalleryError(f"{tmp_path}/manifest.json: damaged; run `index` with --fast, or else")
+    assert str(raised.value) == "Mine/manifest.json: damaged; build it again"
+
+
+def test_classes_without_pictures_are_left_out(shelf, checkpoint, collection, tmp_path):
+    pictures = tmp_path / "pictures"
+    shutil.copytree(collection, pictures)
+    build_gallery(checkpoint, pictures, shelf.folder / "mine")
+    shutil.rmtree(pictures / "b")
+    build_gallery(checkpoint, pictures, shelf.folder / "mine", options=BuildOptions(prune=True))
+    assert list(shelf.open("mine").classes) == ["a", "c"]
+
+
 def test_names_become_folders_that_stay_where_they_belong():
     assert folder_name("../../etc/passwd") == "etc passwd"
     assert folder_name("  Vögel & 2026.tar.gz ") == "Vögel 2026.tar.gz"
@@ -87,4 +124,7 @@ def test_models_are_known_by_name_and_by_fingerprint(checkpoint, plain_checkpoin
     assert models.names[:2] == ["unsaved-avsl", "unsaved-embedding"]
     plain = models.named("unsaved-embedding")
     assert models.marked(models.mark(plain)) is plain
+    for stranger in ("/etc/passwd", "nothing", ["unsaved-avsl"], None):
+        with pytest.raises(CheckpointError, match="no such model here"):
+            models.named(stranger)
     assert models.marked(None) is models.marked("0" * 32) is models.default
