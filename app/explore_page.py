@@ -3,7 +3,7 @@
 import functools
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
@@ -11,6 +11,15 @@ import gradio as gr
 from app.explore_bench import ExploreBench, is_changed, level_titles
 from app.explore_build_panel import WATCH, BuildPanel, progress_html
 from app.explore_builds import BuildDesk
+from app.explore_controls import (
+    ALL,
+    SLIDERS,
+    mode_update,
+    quick_choice,
+    quick_choices,
+    slider_label,
+    slider_values,
+)
 from app.explore_map import map_html, marks_html
 from app.explore_results import query_html, results_html, trail_html
 from app.explore_script import MAP_SCRIPT, RESULTS_SCRIPT
@@ -33,8 +42,6 @@ _WEIGHING = (
     '<h2>What counts</h2><p class="note">Let a level of the network count more or less, and the order '
     "follows. A level is a depth of the network, not a kind of difference.</p>"
 )
-_SLIDERS = 6  # a distance of more parts counts the further ones as learned
-_ALL = "all"
 # Everything that touches the model queues with the Compare page, so that visitors share the processor.
 _MODEL: dict[str, Any] = {
     "concurrency_id": "model",
@@ -109,7 +116,7 @@ class ExplorePage:
                 with gr.Column(elem_id="explore-weights"):
                     gr.HTML(_WEIGHING)
                     self.quick = gr.Radio(
-                        _quick(titles), value=_ALL, label="Levels that count", elem_id="explore-quick"
+                        quick_choices(titles), value=ALL, label="Levels that count", elem_id="explore-quick"
                     )
                     self.sliders = [
                         gr.Slider(
@@ -117,12 +124,12 @@ class ExplorePage:
                             2,
                             1,
                             step=0.05,
-                            label=_label(titles, index),
+                            label=slider_label(titles, index),
                             visible=1 < len(titles) > index,
                             elem_id=f"explore-level-{index + 1}",
                             buttons=[],
                         )
-                        for index in range(_SLIDERS)
+                        for index in range(SLIDERS)
                     ]
                     self.mode = gr.Radio([], label="Search", elem_id="explore-mode", visible=False)
             with gr.Column(elem_id="explore-main"):
@@ -197,9 +204,9 @@ class ExplorePage:
                 log.exception("opening a gallery failed")
                 problems.append(message_html(_FAILED))
         text = "".join(problems) or message_html("No gallery yet: build one from your own pictures below")
-        return [None, text, "", "", "", "", *([gr.skip()] * (4 + 1 + _SLIDERS))]
+        return [None, text, "", "", "", "", *([gr.skip()] * (4 + 1 + SLIDERS))]
 
-    @_calm(5 + _SLIDERS)
+    @_calm(5 + SLIDERS)
     def on_gallery(self, state: ExploreState | None, key: str) -> list[Update]:
         """Another gallery."""
         try:
@@ -212,13 +219,13 @@ class ExplorePage:
                 message_html(str(error)),
                 *([gr.skip()] * 4),
                 back,
-                *([gr.skip()] * (4 + _SLIDERS)),
+                *([gr.skip()] * (4 + SLIDERS)),
             ]
 
     def on_built(self, state: ExploreState | None, key: str | None) -> list[Update]:
         """The gallery that was just built; nothing if none was."""
         if key is None:
-            return [gr.skip()] * (6 + 4 + 1 + _SLIDERS)
+            return [gr.skip()] * (6 + 4 + 1 + SLIDERS)
         return self.on_gallery(state, key)
 
     @_calm()
@@ -273,13 +280,13 @@ class ExplorePage:
         """Exact or fast."""
         return self._answer(self._known(state).with_mode("fast" if mode == "fast" else "exact"))
 
-    @_calm(_SLIDERS)
+    @_calm(SLIDERS)
     def on_quick(self, state: ExploreState | None, choice: str) -> list[Update]:
         """All levels, or one alone."""
         state = self._known(state)
         parts = self.bench.shelf.open(state.gallery).searcher.measure.parts
-        weights = [1.0 if choice in (_ALL, str(i)) else 0.0 for i in range(len(parts))]
-        return [*self._answer(state.with_weights(weights)), *_values(weights)]
+        weights = [1.0 if choice in (ALL, str(i)) else 0.0 for i in range(len(parts))]
+        return [*self._answer(state.with_weights(weights)), *slider_values(weights)]
 
     @_calm(1)
     def on_weights(self, state: ExploreState | None, *values: float) -> list[Update]:
@@ -287,7 +294,7 @@ class ExplorePage:
         state = self._known(state)
         parts = self.bench.shelf.open(state.gallery).searcher.measure.parts
         weights = [*values[: len(parts)], *([1.0] * (len(parts) - len(values)))]
-        return [*self._answer(state.with_weights(weights)), _choice(weights)]
+        return [*self._answer(state.with_weights(weights)), quick_choice(weights)]
 
     def _on_pick(self, state: ExploreState | None, event: gr.EventData) -> list[Update]:
         return self.on_row(state, _number(event, "row"), _text(event, "generation"))
@@ -337,16 +344,16 @@ class ExplorePage:
         several = len(parts) > 1
         shown = len(parts) if several else 0
         sliders = [
-            gr.update(label=_label(titles, i), value=value, visible=i < shown)
-            for i, value in enumerate(_values(weights))
+            gr.update(label=slider_label(titles, i), value=value, visible=i < shown)
+            for i, value in enumerate(slider_values(weights))
         ]
         return [
             *answer,
             gr.update(choices=[(title, key) for key, title in keys.items()], value=state.gallery),
             gr.update(choices=names, value=list(state.classes), visible=bool(names)),
-            _mode(state, opened),
+            mode_update(state, opened),
             map_html(opened),
-            gr.update(choices=_quick(titles), value=_choice(weights), visible=several),
+            gr.update(choices=quick_choices(titles), value=quick_choice(weights), visible=several),
             *sliders,
         ]
 
@@ -359,40 +366,6 @@ class ExplorePage:
     def _known(self, state: ExploreState | None) -> ExploreState:
         """The visitor's state; the opening one if the server was started anew meanwhile."""
         return ExploreState(next(iter(self.bench.shelf.titles()), "")) if state is None else state
-
-
-def _quick(titles: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [
-        ("All levels", _ALL),
-        *((f"Only {title.lower().removeprefix('level ')}", str(i)) for i, (title, _) in enumerate(titles)),
-    ]
-
-
-def _choice(weights: Sequence[float]) -> str | None:
-    """The quick choice that stands for these weights; None for a mixture."""
-    if all(weight == 1 for weight in weights):
-        return _ALL
-    counting = [i for i, weight in enumerate(weights) if weight > 0]
-    return str(counting[0]) if len(counting) == 1 and weights[counting[0]] == 1 else None
-
-
-def _label(titles: list[tuple[str, str]], index: int) -> str:
-    return ", ".join(filter(None, titles[index])) if index < len(titles) else ""
-
-
-def _values(weights: Sequence[float]) -> list[float]:
-    """One value for every slider there is."""
-    return [*weights[:_SLIDERS], *([1.0] * (_SLIDERS - len(weights)))]
-
-
-def _mode(state: ExploreState, opened: OpenGallery) -> Update:
-    """The choice between exact and fast, where there is one."""
-    if opened.searcher.fast is None:
-        return gr.update(choices=[], value=None, visible=False)
-    share = opened.searcher.recall
-    recall = "" if share is None else f", finds {100 * share:.1f} % of the nearest"
-    choices = [("Exact", "exact"), (f"Fast{recall}", "fast")]
-    return gr.update(choices=choices, value=state.mode, visible=True)
 
 
 def _text(event: gr.EventData, key: str) -> str:
