@@ -5,17 +5,16 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from avsl_core.checkpoint import Checkpoint, load_checkpoint
+from avsl_core.cli.fast import ensure_fast
 from avsl_core.cli.output import add_device_option, add_json_option, print_json, print_lines
-from avsl_core.errors import ConfigError, GalleryError
+from avsl_core.errors import ConfigError
 from avsl_core.gallery import BuildOptions, BuildReport, Gallery, Progress, build_gallery, remove_pictures
-from avsl_core.search.fast import build_fast, open_fast
 from avsl_core.search.fast_files import Recall
 from avsl_core.training.distributed import Process, start_process, stop_process
 
@@ -101,25 +100,9 @@ def _run(options: argparse.Namespace) -> int:
     finally:
         stop_process()
     if report is not None and process.is_first:
-        recall = _build_fast(report, checkpoint) if options.fast else None
+        recall = _fast_recall(report, checkpoint) if options.fast else None
         _tell(report, recall, as_json=options.json)
     return 0
-
-
-def _build_fast(report: BuildReport, checkpoint: Checkpoint) -> Recall | None:
-    """Index the gallery for fast search, unless an index of its present state is there."""
-    gallery, measure = Gallery.open(report.gallery), checkpoint.model.measure()
-    index = None
-    with suppress(GalleryError):  # a damaged one is built again
-        index = open_fast(gallery, measure)
-    if index is None:
-        with tqdm(total=len(gallery), unit=" pictures", desc="fast index") as bar:
-
-            def show(done: int, _: int) -> None:
-                bar.update(done - bar.n)
-
-            index = build_fast(gallery, measure, progress=show)
-    return index.recall
 
 
 def _build_options(options: argparse.Namespace) -> BuildOptions:
@@ -206,6 +189,10 @@ def _tell(report: BuildReport, recall: Recall | None, *, as_json: bool) -> None:
             *([] if recall is None else [_recall_words(recall)]),
         ]
     )
+
+
+def _fast_recall(report: BuildReport, checkpoint: Checkpoint) -> Recall | None:
+    return ensure_fast(Gallery.open(report.gallery), checkpoint.model.measure()).recall
 
 
 def _recall_words(recall: Recall) -> str:

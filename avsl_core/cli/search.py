@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from avsl_core.cli.fast import ensure_fast
 from avsl_core.cli.output import add_device_option, add_json_option, print_json, print_lines
 from avsl_core.errors import ConfigError
 from avsl_core.gallery import Gallery, load_checkpoint_of
@@ -19,7 +20,7 @@ pair of the gallery.
 
   exact   the same neighbours and distances as from comparing PICTURE with every picture
   fast    an index proposes candidates, which are compared exactly; it may miss some, and says how many it
-          missed when it was built (needs `index --fast`)"""
+          missed when it was built: by `index --fast`, or by the first search that wants it"""
 
 _EXAMPLES = """\
   train_cli.py search gallery/ bird.jpg --k 10
@@ -62,6 +63,9 @@ def _run(options: argparse.Namespace) -> int:
     weights = _weights(options.weight)
     gallery = Gallery.open(options.gallery)
     checkpoint = load_checkpoint_of(gallery.stamp, options.checkpoint, device=resolve_device(options.device))
+    gallery.check(checkpoint)
+    if options.mode == "fast":
+        ensure_fast(gallery, checkpoint.model.measure())
     searcher = Searcher(checkpoint, gallery)
     result = searcher.search(
         options.picture, options.k, mode=options.mode, weights=weights, classes=options.classes

@@ -79,6 +79,20 @@ def test_json_is_one_object_with_the_neighbours(gallery, pictures, capsys, mode)
         assert parts == pytest.approx(neighbour["distance"], abs=1e-6)
 
 
+def test_the_first_fast_search_builds_the_index_and_the_next_uses_it(checkpoint, pictures, tmp_path, capsys):
+    arguments = ["index", str(checkpoint), str(pictures), str(tmp_path / "plain"), "--workers", "0"]
+    assert main([*arguments, "--device", "cpu"]) == 0
+    capsys.readouterr()
+    answers = []
+    for built in (True, False):
+        assert search(tmp_path / "plain", pictures / "class0" / "2.png", "--mode", "fast", "--json") == 0
+        captured = capsys.readouterr()
+        assert ("fast index" in captured.err) == built
+        answers.append(json.loads(captured.out))
+    assert answers[0]["recall"] == answers[1]["recall"] == 1.0
+    assert answers[0]["neighbours"] == answers[1]["neighbours"]
+
+
 def test_distances_are_those_of_compare(gallery, checkpoint, pictures, capsys):
     assert search(gallery, pictures / "class0" / "0.png", "--k", 2, "--json") == 0
     neighbour = asked(capsys)["neighbours"][1]
