@@ -19,6 +19,7 @@ from avsl_core.gallery import BuildCancelled, BuildOptions, Gallery, build_galle
 ROOT = Path(__file__).resolve().parents[2]
 
 WORKER = """
+import os
 import sys
 sys.path.insert(0, sys.argv[1])
 import torch
@@ -29,7 +30,7 @@ from avsl_core.cli.main import main
 from avsl_core.gallery import BuildOptions
 from avsl_core.gallery.team import Team
 from dataclasses import replace
-_, _, file, source, *galleries = sys.argv
+_, _, file, source, ports, *galleries = sys.argv
 chosen = index._build_options
 index._build_options = lambda options: replace(chosen(options), chunk=4)
 join = Team.__init__
@@ -38,7 +39,8 @@ def noted(team):
     patience = team._group._get_backend(torch.device("cpu")).options._timeout
     print(f"patience {patience.days} days", file=sys.stderr)
 Team.__init__ = noted
-for gallery in galleries:
+for port, gallery in zip(ports.split(","), galleries):
+    os.environ["MASTER_PORT"] = port  # a group of its own for each: an old one may still be closing
     build._MOST_SEGMENTS = 3 if gallery.endswith("few") else 256
     options = ["--device", "cpu", "--workers", "0", "--map", "pca", "--json"]
     status = main(["index", file, source, gallery, *options])
@@ -53,19 +55,16 @@ def two_ranks(tmp_path):
     def run(file, source, galleries):
         script = tmp_path / "worker.py"
         script.write_text(WORKER)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        ports = free_ports(len(galleries))
         shared = {
             **os.environ,
             "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
             "WORLD_SIZE": "2",
             "OMP_NUM_THREADS": "1",
         }
         workers = [
             subprocess.Popen(
-                [sys.executable, str(script), str(ROOT), str(file), str(source), *map(str, galleries)],
+                [sys.executable, str(script), str(ROOT), str(file), str(source), ports, *map(str, galleries)],
                 env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -73,9 +72,24 @@ def two_ranks(tmp_path):
             )
             for rank in range(2)
         ]
-        return [worker.communicate(timeout=240) for worker in workers]
+        try:
+            return [worker.communicate(timeout=240) for worker in workers]
+        finally:
+            for worker in workers:
+                worker.kill()
 
     return run
+
+
+def free_ports(count):
+    """So many ports that nobody listens on, with commas."""
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [str(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ",".join(ports)
 
 
 def test_two_processes_build_what_one_builds(tmp_path, pictures, draw, checkpoint, two_ranks, contents):
