@@ -155,9 +155,7 @@ def write_arrays(checkpoint: Checkpoint, extraction: Extraction, path: Path) -> 
     if path.suffix != ".npz" or path.is_dir():
         raise ConfigError(f"{path}: the arrays go to one file; end its name in .npz")
     measure, rows = checkpoint.model.measure().to("cpu"), extraction.rows
-    mean = rows.gates.mean(dim=0)
-    typical = Rows(torch.zeros(1, measure.dimensions), mean[None])
-    weights = measure.bound_weights(typical, mean, mean)[0]
+    weights = measure.typical_weights(rows.gates.mean(dim=0))
     names = [picture.class_name for picture in extraction.pictures]
     classes = [name for name in dict.fromkeys(names) if name]
     numbers = {name: number for number, name in enumerate(classes)}

@@ -63,8 +63,8 @@ def _run(options: argparse.Namespace) -> int:
     weights = _weights(options.weight)
     gallery = Gallery.open(options.gallery)
     checkpoint = load_checkpoint_of(gallery.stamp, options.checkpoint, device=resolve_device(options.device))
-    gallery.check(checkpoint)
     if options.mode == "fast":
+        gallery.check(checkpoint)
         ensure_fast(gallery, checkpoint.model.measure())
     searcher = Searcher(checkpoint, gallery)
     result = searcher.search(

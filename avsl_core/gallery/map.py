@@ -71,8 +71,7 @@ def _column_weights(gallery: Gallery, measure: Measure) -> Tensor:
         for rows in _batches(gallery):
             gates += rows.gates.sum(dim=0)
         gates /= len(gallery)
-    mean = Rows(torch.zeros(1, measure.dimensions), gates[None])
-    return measure.bound_weights(mean, gates, gates)[0].clamp(min=0).sqrt()
+    return measure.typical_weights(gates).sqrt()
 
 
 def _batches(gallery: Gallery) -> Iterator[Rows]:

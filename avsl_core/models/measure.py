@@ -95,6 +95,11 @@ class Measure(ABC):
     def to(self, target: torch.device | torch.dtype | str) -> Self:
         """The same measure on another device or in another number type."""
 
+    def typical_weights(self, gates: Tensor) -> Tensor:
+        """What each column counts between two pictures of the same gates: ``[G]`` to ``[D]``."""
+        picture = Rows(gates.new_zeros(1, self.dimensions), gates[None])
+        return self.bound_weights(picture, gates, gates)[0]
+
     def distances(self, a: Rows, b: Rows) -> Tensor:
         """Measure pairs, ``[B]``: the model's distance."""
         return self.part_distances(a, b).sum(dim=1)

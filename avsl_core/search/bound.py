@@ -111,15 +111,11 @@ class BoundSpace:
         # Products come in the points' own type on the CPU: rounded once more.
         exact_output = self.dtype == torch.float32 or centre.is_cuda
         self._output = 0.0 if exact_output else torch.finfo(self.dtype).eps
-        middle = ((low + high) / 2)[None]
-        blank = centre.new_zeros(1, measure.dimensions)
-        self.reference = measure.bound_weights(Rows(blank, middle), middle[0], middle[0])[0].contiguous()
+        self.reference = measure.typical_weights((low + high) / 2).contiguous()
         # Columns that count nothing in a typical pair are left out: fewer columns still bound.
         self.reference[self.reference < _NEGLIGIBLE] = 0.0
         self.scale, self._inverse = self.reference.sqrt(), _inverse(self.reference)
-        ends = [
-            measure.bound_weights(Rows(blank, end[None]), end, end)[0] * self._inverse for end in (low, high)
-        ]
+        ends = [measure.typical_weights(end) * self._inverse for end in (low, high)]
         self._members, self._group_of = _group_columns(measure.widths, (ends[1] - ends[0]))
         self._indicator = torch.zeros(measure.dimensions, len(self._members), device=centre.device)
         self._indicator[torch.arange(measure.dimensions, device=centre.device), self._group_of] = 1.0

@@ -133,7 +133,7 @@ def _directions(measure: Measure, source: RowSource, *, rotated: bool, seed: int
         total += moved.sum(dim=0, dtype=torch.float64)
         squares += moved.T @ moved
         gates += part.gates.sum(dim=0, dtype=torch.float64)
-    scale = _mean_weights(measure, (gates / len(sample)).float()).double().sqrt()
+    scale = measure.to("cpu").typical_weights((gates / len(sample)).float()).double().sqrt()
     mean = total / len(sample)
     covariance = (squares / len(sample) - mean[:, None] * mean) * scale[:, None] * scale
     dimensions = _code_width(measure.dimensions)
@@ -145,12 +145,6 @@ def _directions(measure: Measure, source: RowSource, *, rotated: bool, seed: int
         matrix = torch.linalg.qr(normal).Q @ matrix
     matrix = matrix * scale
     return matrix.float().contiguous(), -(matrix @ (mean + centre)).float()
-
-
-def _mean_weights(measure: Measure, gates: Tensor) -> Tensor:
-    """v: what each column counts between two pictures of mean gates, ``[D]``."""
-    picture = Rows(torch.zeros(1, measure.dimensions), gates[None])
-    return measure.to("cpu").bound_weights(picture, gates, gates)[0]
 
 
 def _code_width(dimensions: int) -> int:

@@ -67,7 +67,7 @@ def encode_rows(measure: Measure, rows: Rows, mode: Mode, mean_gates: Tensor) ->
     """
     if mode == "exact":
         return torch.cat([rows.vectors, rows.vectors.square()], dim=1), rows.gates
-    scaled = rows.vectors * _mean_weights(measure, mean_gates).sqrt()
+    scaled = rows.vectors * measure.typical_weights(mean_gates).sqrt()
     return scaled, torch.cat([rows.vectors, rows.gates], dim=1)
 
 
@@ -111,7 +111,7 @@ def search_fast(question: Question, queries: Rows, mean_gates: Tensor) -> Neighb
         queries: Q rows.
         mean_gates: That the gallery was created with.
     """
-    scaled = queries.vectors * _mean_weights(question.measure, mean_gates).sqrt()
+    scaled = queries.vectors * question.measure.typical_weights(mean_gates).sqrt()
     uneven = question.part_weights is not None and len(set(question.part_weights)) > 1
     limit = min(_MOST, max(_SHORTLIST, 20 * question.k) * (8 if uneven else 1))
     answers = []
@@ -231,9 +231,3 @@ def _measure(
     weighted = parts if question.part_weights is None else parts * torch.tensor(question.part_weights)
     merged = found.merge(rows[None], weighted.sum(dim=1)[None], parts[None])
     return replace(merged, verified=found.verified + len(rows))
-
-
-def _mean_weights(measure: Measure, mean_gates: Tensor) -> Tensor:
-    """v: what each column counts between two pictures of mean gates, ``[D]``."""
-    picture = Rows(torch.zeros(1, measure.dimensions), mean_gates[None])
-    return measure.bound_weights(picture, mean_gates, mean_gates)[0]

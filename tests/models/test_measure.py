@@ -70,3 +70,11 @@ def test_it_does_not_change_when_the_model_learns_on(new_avsl, pictures):
             alpha.add_(1.0)
         model.update_linkage([torch.rand_like(link) for link in model.linkages])
     torch.testing.assert_close(measure.distances(rows[:1], rows), before)
+
+
+def test_typical_weights_are_those_of_two_pictures_with_the_same_gates(model, encoding):
+    rows, measure = model.rows(encoding), model.measure()
+    twins = Rows(rows.vectors[:2], rows.gates[:1].expand(2, -1))
+    squared = (twins.vectors[0] - twins.vectors[1]).square()
+    distance = (measure.typical_weights(rows.gates[0]) * squared).sum()
+    torch.testing.assert_close(distance, measure.distances(twins[:1], twins[1:])[0], atol=1e-6, rtol=1e-5)
