@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from avsl_core.config import to_dict
+from avsl_core.config import chosen_options, to_dict
 from avsl_core.errors import CheckpointError, ConfigError, DataError
 from avsl_core.images import Preprocess
 from avsl_core.metrics import PairDistribution
@@ -150,8 +150,8 @@ def fingerprint(checkpoint: Checkpoint) -> str:
     digest = hashlib.blake2b(digest_size=16)
     settings = {
         "method": checkpoint.model.method,
-        "model": model_config(checkpoint.model),
-        "preprocess": to_dict(checkpoint.preprocess),
+        "model": chosen_options(checkpoint.model.config),
+        "preprocess": chosen_options(checkpoint.preprocess),
     }
     digest.update(json.dumps(settings, sort_keys=True).encode())
     for name, tensor in sorted(checkpoint.model.state_dict().items()):

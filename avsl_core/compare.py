@@ -51,14 +51,14 @@ class Comparison:
 
 
 def encode_picture(
-    checkpoint: Checkpoint, picture: ImageSource, *, role: Role = "query", name: str | None = None
+    checkpoint: Checkpoint, picture: ImageSource, *, role: Role | None = None, name: str | None = None
 ) -> EncodedPicture:
     """Decode and encode one picture.
 
     Args:
         checkpoint: Model and preprocessing.
         picture: A path, bytes, an open file, a PIL picture or an array.
-        role: Side of the comparison.
+        role: Side of the comparison; None for either.
         name: What messages call the picture.
 
     Raises:
@@ -84,6 +84,4 @@ def compare(checkpoint: Checkpoint, a: ImageSource, b: ImageSource) -> Compariso
     Raises:
         ImageError: If a picture cannot be read.
     """
-    first = encode_picture(checkpoint, a, role="query")
-    second = encode_picture(checkpoint, b, role="gallery")
-    return compare_encoded(checkpoint, first, second)
+    return compare_encoded(checkpoint, encode_picture(checkpoint, a), encode_picture(checkpoint, b))

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from avsl_core.errors import ConfigError
 
-__all__ = ["from_dict", "parse_override", "to_dict"]
+__all__ = ["chosen_options", "from_dict", "parse_override", "to_dict"]
 
 T = TypeVar("T")
 
@@ -26,6 +26,33 @@ def to_dict(config: Any) -> dict[str, Any]:
         return value
 
     return dict(plain(config))
+
+
+def chosen_options(config: Any) -> dict[str, Any]:
+    """What of a configuration differs from the defaults, JSON-ready.
+
+    An option that a later version adds, left at its default, changes nothing here.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Size:
+        ...     width: int = 1
+        ...     height: int = 1
+        >>> chosen_options(Size(height=2))
+        {'height': 2}
+    """
+    chosen: dict[str, Any] = {}
+    for spec in dataclasses.fields(config):
+        value = getattr(config, spec.name)
+        if dataclasses.is_dataclass(value):
+            chosen[spec.name] = {"": type(value).__name__} | chosen_options(value)
+            continue
+        default = spec.default
+        if spec.default_factory is not dataclasses.MISSING:
+            default = spec.default_factory()
+        if default is dataclasses.MISSING or value != default:
+            chosen[spec.name] = list(value) if isinstance(value, tuple) else value
+    return chosen
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str = "configuration") -> T:

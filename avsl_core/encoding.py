@@ -29,7 +29,7 @@ def encode_pictures(
     preprocess: Preprocess,
     paths: Sequence[Path],
     *,
-    role: Role = "query",
+    role: Role | None = None,
     batch_size: int = 32,
     workers: int = 0,
     precision: Precision = "none",
@@ -42,7 +42,7 @@ def encode_pictures(
         model: In evaluation mode.
         preprocess: The model's own.
         paths: At least one.
-        role: Side of the comparison.
+        role: Side of the comparison; None encodes for either.
         batch_size: Pictures per pass.
         workers: Processes that decode; 0 decodes here.
         precision: Of the trunk; heads always work in float32.
@@ -61,14 +61,15 @@ def encode_pictures(
     loader: DataLoader[Tensor] = DataLoader(
         _Files(paths, preprocess), batch_size=batch_size, num_workers=workers
     )
+    side = None if keep_maps else role
     parts: list[Encoding] = []
     shown = tqdm(total=len(paths), unit=" pictures", desc="encoding", disable=not progress)
     with shown as bar, torch.inference_mode():
         for images in in_order(loader):
             moved = images.to(model.device, memory_format=torch.channels_last)
             with trunk_precision(precision, model.device):
-                maps = model.trunk_maps(moved)
-            parts.append(model.encode_maps(maps, role, keep_maps=keep_maps))
+                maps = model.trunk_maps(moved, side)
+            parts.append(model.encode_maps(maps, side, keep_maps=keep_maps))
             bar.update(len(images))
     return type(parts[0]).concatenate(parts)
 

@@ -63,7 +63,7 @@ def evaluate_encoding(
 
     Args:
         model: Measures.
-        encoding: Of all pictures.
+        encoding: Of all pictures, for both sides.
         labels: Their classes.
         ks: The k of R@k.
         with_nmi: Whether to cluster as well (k-means on the node vectors).
@@ -74,14 +74,14 @@ def evaluate_encoding(
     Raises:
         DataError: If no picture has another of its class.
     """
-    flat = model.rows(encoding)
+    asked, found = model.rows(encoding, "query"), model.rows(encoding, "gallery")
     if full_ranking:
         rows = distance_rows(model, encoding, encoding)
         metrics = evaluate_retrieval(rows, labels, labels, same_set=True, ks=ks)
     else:
-        metrics = _evaluate_rows(model.measure(), flat, labels, flat, labels, ks=ks, same_set=True)
+        metrics = _evaluate_rows(model.measure(), asked, labels, found, labels, ks=ks, same_set=True)
     pairs = (
-        pair_distances(measure_pairs_of(model.measure(), flat), labels, max_pairs=_PAIRS, seed=seed)
+        pair_distances(measure_pairs_of(model.measure(), asked, found), labels, max_pairs=_PAIRS, seed=seed)
         if with_pairs
         else None
     )
@@ -120,21 +120,30 @@ def evaluate_queries(
         return evaluate_retrieval(rows, query_labels, gallery_labels, same_set=False, ks=ks)
     return _evaluate_rows(
         model.measure(),
-        model.rows(queries),
+        model.rows(queries, "query"),
         query_labels,
-        model.rows(gallery),
+        model.rows(gallery, "gallery"),
         gallery_labels,
         ks=ks,
         same_set=False,
     )
 
 
-def measure_pairs_of(measure: Measure, rows: Rows) -> Callable[[Tensor, Tensor], Tensor]:
-    """A function from row numbers of both sides, ``[P]`` each, to distances ``[P]``."""
+def measure_pairs_of(
+    measure: Measure, queries: Rows, gallery: Rows | None = None
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """A function from row numbers of both sides, ``[P]`` each, to distances ``[P]``.
+
+    Args:
+        measure: Of the model.
+        queries: Rows of one side.
+        gallery: The same pictures' rows of the other side; None where the sides are alike.
+    """
+    others = queries if gallery is None else gallery
 
     def measured(first: Tensor, second: Tensor) -> Tensor:
         parts = [
-            measure.distances(rows[first[start : start + _CHUNK]], rows[second[start : start + _CHUNK]])
+            measure.distances(queries[first[start : start + _CHUNK]], others[second[start : start + _CHUNK]])
             for start in range(0, len(first), _CHUNK)
         ]
         return torch.cat(parts)

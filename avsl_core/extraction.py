@@ -185,7 +185,7 @@ def write_arrays(checkpoint: Checkpoint, extraction: Extraction, path: Path) -> 
 def _encode(model: SimilarityModel, images: Tensor, precision: Precision) -> Rows:
     moved = images.to(model.device, memory_format=torch.channels_last)
     with trunk_precision(precision, model.device):
-        maps = model.trunk_maps(moved)
+        maps = model.trunk_maps(moved, "gallery")
     rows = model.rows(model.encode_maps(maps, "gallery", keep_maps=False))
     return rows.to("cpu").to(torch.float32)
 

@@ -1,5 +1,6 @@
 """Pure tensor functions: no state, no files, float32 and float64 on any device."""
 
+from avsl_core.functional.adaptation import adaptation_loss, asymmetric_recall
 from avsl_core.functional.bound import gate_range, lower_bound_weights
 from avsl_core.functional.distance import (
     avsl_distance,
@@ -7,9 +8,10 @@ from avsl_core.functional.distance import (
     pairwise_avsl_distance,
     weighted_squared_distance,
 )
+from avsl_core.functional.distillation import absolute_distillation, relational_distillation
 from avsl_core.functional.ledger import node_contributions, signed_maps, spread_nodes, top_down_weights
 from avsl_core.functional.linkage import linkage, normalize_linkage
-from avsl_core.functional.losses import margin_loss, proxy_anchor_loss
+from avsl_core.functional.losses import batch_hard_triplet, margin_loss, proxy_anchor_loss
 from avsl_core.functional.matching import (
     Split,
     centred_split,
@@ -18,29 +20,64 @@ from avsl_core.functional.matching import (
     transport_plan,
 )
 from avsl_core.functional.nodes import CertaintyMode, activation_map, certainty, peak_augmented, project
+from avsl_core.functional.pooling import (
+    Descriptor,
+    descriptor_shares,
+    generalized_mean,
+    generalized_mean_shares,
+    global_descriptor,
+    max_pool_shares,
+    regional_max,
+    regional_max_shares,
+)
+from avsl_core.functional.transport import (
+    Marginals,
+    cell_grid,
+    cell_marginals,
+    sinkhorn,
+    structural_similarity,
+)
 
 __all__ = [
     "CertaintyMode",
+    "Descriptor",
+    "Marginals",
     "Split",
+    "absolute_distillation",
     "activation_map",
+    "adaptation_loss",
+    "asymmetric_recall",
     "avsl_distance",
+    "batch_hard_triplet",
+    "cell_grid",
+    "cell_marginals",
     "centred_split",
     "certainty",
+    "descriptor_shares",
     "gate",
     "gate_range",
+    "generalized_mean",
+    "generalized_mean_shares",
+    "global_descriptor",
     "linkage",
     "lower_bound_weights",
     "margin_loss",
     "matched_split",
+    "max_pool_shares",
     "node_contributions",
     "normalize_linkage",
     "pairwise_avsl_distance",
     "peak_augmented",
     "project",
     "proxy_anchor_loss",
+    "regional_max",
+    "regional_max_shares",
+    "relational_distillation",
     "resize_plan",
     "signed_maps",
+    "sinkhorn",
     "spread_nodes",
+    "structural_similarity",
     "top_down_weights",
     "transport_plan",
     "weighted_squared_distance",

@@ -1,14 +1,15 @@
-"""Losses on distances: Proxy-Anchor and margin.
+"""Losses on distances: Proxy-Anchor, margin and batch-hard triplet.
 
 Sources: Kim et al., *Proxy Anchor Loss for Deep Metric Learning*, CVPR 2020, in the distance form of AVSL
-(CVPR 2022, section 3.5); Wu et al., *Sampling Matters in Deep Embedding Learning*, ICCV 2017.
+(CVPR 2022, section 3.5); Wu et al., *Sampling Matters in Deep Embedding Learning*, ICCV 2017;
+Hermans et al., *In Defense of the Triplet Loss*, 2017.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["margin_loss", "proxy_anchor_loss"]
+__all__ = ["batch_hard_triplet", "margin_loss", "proxy_anchor_loss"]
 
 
 def proxy_anchor_loss(
@@ -87,6 +88,39 @@ def margin_loss(
     violation = F.relu(margin + sign * (distances - beta))
     active = (violation > 0).sum().clamp_min(1)
     return violation.sum() / active
+
+
+def batch_hard_triplet(embeddings: Tensor, labels: Tensor, margin: float = 0.1) -> Tensor:
+    """Hold each picture's farthest like nearer than its nearest unlike, by a margin.
+
+    Args:
+        embeddings: ``[B, D]``.
+        labels: ``[B]``.
+        margin: On Euclidean distances, not squared.
+
+    Returns:
+        Scalar: the mean over all pictures of max(0, farthest like - nearest unlike + margin). A picture
+        without a like has itself as the farthest; one without an unlike adds nothing.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+
+    Example:
+        >>> batch_hard_triplet(torch.tensor([[0.0], [1.0], [4.0]]), torch.tensor([0, 0, 1]), margin=3.0)
+        tensor(0.3333)
+    """
+    if embeddings.dim() != 2 or labels.shape != embeddings.shape[:1]:
+        raise ValueError(
+            f"embeddings must be [B, D] and labels [B], not {tuple(embeddings.shape)} "
+            f"and {tuple(labels.shape)}"
+        )
+    squared = (embeddings[:, None] - embeddings[None]).square().sum(dim=2)
+    # The root has no slope at zero: pairs of a picture with itself or its copy get none.
+    distances = torch.where(squared > 0, squared.clamp_min(1e-24).sqrt(), squared)
+    alike = labels[:, None] == labels[None]
+    farthest = distances.masked_fill(~alike, 0.0).amax(dim=1)
+    nearest = distances.masked_fill(alike, torch.inf).amin(dim=1)
+    return F.relu(farthest - nearest + margin).mean()
 
 
 def _log_one_plus_sum_exp(values: Tensor) -> Tensor:

@@ -154,7 +154,7 @@ class _Encoder:
         model = self._checkpoint.model
         moved = images.to(model.device, memory_format=torch.channels_last)
         with trunk_precision(self._options.precision, model.device):
-            maps = model.trunk_maps(moved)
+            maps = model.trunk_maps(moved, "gallery")
         rows = model.rows(model.encode_maps(maps, "gallery", keep_maps=False))
         return rows.to(torch.float32).to("cpu").to(self._type)
 

@@ -4,7 +4,7 @@ from avsl_core.models.avsl import AvslConfig, AvslEncoding, AvslModel
 from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel
 from avsl_core.models.embedding import EmbeddingConfig, EmbeddingEncoding, EmbeddingModel
-from avsl_core.models.explanation import Component, Explanation, LevelDetails
+from avsl_core.models.explanation import Component, Explanation, Flow, LevelDetails
 from avsl_core.models.measure import Measure, Rows
 from avsl_core.models.registry import METHODS, build_model, model_config
 
@@ -21,6 +21,7 @@ __all__ = [
     "EmbeddingModel",
     "Encoding",
     "Explanation",
+    "Flow",
     "LevelDetails",
     "Measure",
     "Role",

@@ -172,7 +172,7 @@ class AvslModel(SimilarityModel):
             W.copy_(AF.normalize_linkage(average, self.config.top_k))
 
     def encode_maps(
-        self, maps: Sequence[Tensor], role: Role = "query", *, keep_maps: bool = True
+        self, maps: Sequence[Tensor], role: Role | None = None, *, keep_maps: bool = True
     ) -> AvslEncoding:
         """Encode from the trunk's maps."""
         heads = self.nodes(maps)
@@ -286,7 +286,7 @@ class AvslModel(SimilarityModel):
         """Gates and linkages as they stand."""
         return AvslMeasure(list(self.alphas), list(self.betas), self.normalized_linkages, self.config.gamma)
 
-    def rows(self, encoding: Encoding) -> Rows:
+    def rows(self, encoding: Encoding, role: Role = "gallery") -> Rows:
         """All levels' nodes side by side; the certainties of the gated levels."""
         own = self._own(encoding)
         return Rows(torch.cat(own.nodes, dim=1), torch.cat(own.certainties[1:], dim=1))

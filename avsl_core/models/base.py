@@ -17,6 +17,7 @@ from avsl_core.models.measure import Measure, Rows
 __all__ = ["Encoding", "Role", "SimilarityModel"]
 
 Role = Literal["query", "gallery"]
+"""Side of a comparison, for methods that look at the two sides differently (RAML)."""
 
 _DEFAULT_BYTE_BUDGET = 256 * 2**20
 
@@ -106,25 +107,31 @@ class SimilarityModel(nn.Module, ABC):
     """
 
     method: ClassVar[str]
+    config: Any
     trunk: Backbone
 
-    def trunk_maps(self, images: Tensor) -> list[Tensor]:
-        """Run the trunk: ``[B, 3, S, S]`` normalised to one ``[B, C, H, W]`` per level."""
+    def trunk_maps(self, images: Tensor, role: Role | None = None) -> list[Tensor]:
+        """Run the trunk: ``[B, 3, S, S]`` normalised to one ``[B, C, H, W]`` per level.
+
+        Args:
+            images: As :meth:`encode` takes them.
+            role: The only side that is needed; None for both. Symmetric methods ignore it.
+        """
         maps: list[Tensor] = self.trunk(images)
         return maps
 
     @abstractmethod
     def encode_maps(
-        self, maps: Sequence[Tensor], role: Role = "query", *, keep_maps: bool = True
+        self, maps: Sequence[Tensor], role: Role | None = None, *, keep_maps: bool = True
     ) -> Encoding:
-        """Encode from the trunk's maps (which may come from a cache)."""
+        """Encode from the trunk's maps (which may come from a cache): those of ``role``, or of both sides."""
 
-    def encode(self, images: Tensor, role: Role = "query", *, keep_maps: bool = True) -> Encoding:
+    def encode(self, images: Tensor, role: Role | None = None, *, keep_maps: bool = True) -> Encoding:
         """Encode a batch of pictures, once for all comparisons to come.
 
         Args:
             images: ``[B, 3, S, S]``, normalised as the model's preprocessing does.
-            role: Side of the comparison; symmetric methods ignore it.
+            role: Side of the comparison; None for either. Symmetric methods ignore it.
             keep_maps: Whether to keep what :meth:`explain` needs; distances need less.
 
         Raises:
@@ -132,7 +139,8 @@ class SimilarityModel(nn.Module, ABC):
         """
         if images.dim() != 4 or images.shape[1] != 3:
             raise EncodingError(f"pictures must be [B, 3, S, S], not {tuple(images.shape)}")
-        return self.encode_maps(self.trunk_maps(images), role, keep_maps=keep_maps)
+        side = None if keep_maps else role  # an explanation looks at both sides
+        return self.encode_maps(self.trunk_maps(images, side), side, keep_maps=keep_maps)
 
     def pooled(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """What the projections see of the trunk's maps: average plus maximum, ``[B, C]`` per level."""
@@ -159,8 +167,13 @@ class SimilarityModel(nn.Module, ABC):
         """What decides this model's distances, as it stands now, for search on rows."""
 
     @abstractmethod
-    def rows(self, encoding: Encoding) -> Rows:
-        """Flatten an encoding for search and storage; maps are left behind."""
+    def rows(self, encoding: Encoding, role: Role = "gallery") -> Rows:
+        """Flatten an encoding for search and storage; maps are left behind.
+
+        Args:
+            encoding: Of this model, for this side or for both.
+            role: The side that the rows stand on. Symmetric methods ignore it.
+        """
 
     @property
     def device(self) -> torch.device:

@@ -97,7 +97,7 @@ class EmbeddingModel(SimilarityModel):
         return [m.mean(dim=(2, 3)) for m in maps]
 
     def encode_maps(
-        self, maps: Sequence[Tensor], role: Role = "query", *, keep_maps: bool = True
+        self, maps: Sequence[Tensor], role: Role | None = None, *, keep_maps: bool = True
     ) -> EmbeddingEncoding:
         """Encode from the trunk's maps."""
         embeddings = self.embeddings(maps)
@@ -166,7 +166,7 @@ class EmbeddingModel(SimilarityModel):
         names = [f"level{level + 1}" for level in range(self.levels)]
         return EuclideanMeasure(names, self._widths, [1.0 / self.levels] * self.levels)
 
-    def rows(self, encoding: Encoding) -> Rows:
+    def rows(self, encoding: Encoding, role: Role = "gallery") -> Rows:
         """All levels' vectors side by side; no gates."""
         vectors = torch.cat(self._own(encoding).nodes, dim=1)
         return Rows(vectors, vectors.new_zeros((len(vectors), 0)))

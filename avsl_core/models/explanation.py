@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from torch import Tensor
 
-__all__ = ["Component", "Explanation", "LevelDetails"]
+__all__ = ["Component", "Explanation", "Flow", "LevelDetails"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +43,32 @@ class LevelDetails:
 
 
 @dataclass(frozen=True, eq=False)
+class Flow:
+    """Which cells of one picture were matched to which of the other, and how alike they are.
+
+    Attributes:
+        grid_a: Rows and columns of the first picture's cells.
+        grid_b: Of the second's.
+        plan: T, ``[Na, Nb]`` float64: mass moved from each cell to each, summing to about 1.
+        similarity: S, ``[Na, Nb]``: cosine of each two cells, in [-1, 1].
+        marginal_a: What each cell of the first picture counts, ``[Na]``, summing to about 1.
+        marginal_b: The same for the second, ``[Nb]``.
+    """
+
+    grid_a: tuple[int, int]
+    grid_b: tuple[int, int]
+    plan: Tensor
+    similarity: Tensor
+    marginal_a: Tensor
+    marginal_b: Tensor
+
+    @property
+    def likeness(self) -> Tensor:
+        """T * S, ``[Na, Nb]``: what each match adds to the structural similarity."""
+        return self.plan * self.similarity
+
+
+@dataclass(frozen=True, eq=False)
 class Explanation:
     """Why two pictures are as far apart as they are.
 
@@ -55,6 +81,8 @@ class Explanation:
         residual: What the components leave unexplained; 0 when ``exact``.
         exact: Whether the residual is zero by construction.
         levels: Per-component details, by component name, for methods that have them.
+        flow: The match of cells, for methods that compare by one.
+        before: The same pair before the method's learned adaptation, for methods that adapt features.
     """
 
     method: str
@@ -63,6 +91,8 @@ class Explanation:
     residual: float = 0.0
     exact: bool = True
     levels: Mapping[str, LevelDetails] = field(default_factory=lambda: MappingProxyType({}))
+    flow: Flow | None = None
+    before: "Explanation | None" = None
 
     def component(self, name: str) -> Component:
         """Look up a part by name.

@@ -23,7 +23,8 @@ class Rows:
 
     Attributes:
         vectors: ``[B, D]``: what is compared. The parts of the distance own consecutive columns.
-        gates: ``[B, G]``: what decides how much each column counts in a pair; G may be 0.
+        gates: ``[B, G]``: what else the distance of a pair needs, such as what decides how much each column
+            counts; G may be 0.
     """
 
     vectors: Tensor
@@ -50,7 +51,8 @@ class Measure(ABC):
 
     Attributes:
         parts: Names of the parts, as in the model's explanations, from low to high.
-        widths: Columns of ``Rows.vectors`` that each part owns, in the same order.
+        widths: Columns of ``Rows.vectors`` that each part owns, in the same order; 0 for a part that is
+            measured on gates alone and has no bound but zero.
         gates: Columns of ``Rows.gates``.
     """
 

@@ -272,6 +272,8 @@ def _group_columns(widths: tuple[int, ...], change: Tensor) -> tuple[Tensor, Ten
     groups: list[Tensor] = []
     start = 0
     for width in widths:
+        if width == 0:
+            continue
         order = change[start : start + width].argsort() + start
         groups += torch.tensor_split(order, min(_GROUPS_PER_PART, width))
         start += width

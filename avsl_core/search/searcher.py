@@ -125,7 +125,9 @@ class Searcher:
         """
         if not isinstance(picture, EncodedPicture):
             picture = encode_picture(self.checkpoint, picture)
-        return self._search(self.checkpoint.model.rows(picture.encoding), k, mode, weights, classes, None)
+        return self._search(
+            self.checkpoint.model.rows(picture.encoding, "query"), k, mode, weights, classes, None
+        )
 
     def search_row(
         self,

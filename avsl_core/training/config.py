@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from avsl_core.errors import ConfigError
 from avsl_core.images import Augmentation, Preprocess
 from avsl_core.models.backbone import TrainableStages
+from avsl_core.training.losses import LOSS_NAMES
+from avsl_core.training.options import CgdOptions, DimlOptions, RamlOptions
 
 __all__ = ["TrainConfig"]
 
@@ -18,7 +20,8 @@ class TrainConfig:
     Learning rates follow the published split: trunk; heads (projections); gates (alpha and beta); proxies.
 
     Attributes:
-        method: ``"avsl"`` or ``"embedding"`` (Proxy-Anchor alone, on one or several levels).
+        method: ``"avsl"``; ``"embedding"`` (one vector per level and any loss); ``"diml"``, ``"cgd"`` or
+            ``"raml"``, with further options in the groups of that name.
         backbone: timm name.
         levels: Feature levels, low to high; ``"head"`` for a final 1x1 convolution.
         weights: The trunk's first weights: ``hub``, ``packaged``, ``none`` or a file.
@@ -30,8 +33,9 @@ class TrainConfig:
         pooling: Of the embedding method.
         head_init: ``"kaiming"``, as published; or ``"pca"``, see :mod:`avsl_core.training.head_init`: for
             heads on a resting trunk whose features are good to begin with.
-        loss: ``"proxy_anchor"``; or ``"margin"``, for AVSL on the pairs of a batch (set ``samples_per_class``
-            so that there are positive ones), for the embedding method on distances to proxies.
+        loss: One of :data:`avsl_core.training.losses.LOSS_NAMES`. AVSL knows ``"proxy_anchor"``, and
+            ``"margin"`` on the pairs of a batch. Losses on pairs and triplets want ``samples_per_class``, so
+            that there are positive ones.
         loss_alpha: Sharpness of Proxy-Anchor.
         positive_margin: Of Proxy-Anchor, on squared distances in [0, 4].
         negative_margin: As above.
@@ -68,9 +72,12 @@ class TrainConfig:
         evaluate_every: Epochs between looks at the validation classes.
         preprocess: What the network sees at test time.
         augmentation: What it sees while training.
+        diml: What DIML adds.
+        cgd: What CGD adds.
+        raml: What RAML adds.
     """
 
-    method: Literal["avsl", "embedding"] = "avsl"
+    method: Literal["avsl", "embedding", "diml", "cgd", "raml"] = "avsl"
     backbone: str = "resnet50"
     levels: tuple[int | str, ...] = (2, 3, 4)
     weights: str = "hub"
@@ -81,7 +88,7 @@ class TrainConfig:
     momentum: float = 0.5
     pooling: Literal["avg", "avgmax"] = "avgmax"
     head_init: Literal["kaiming", "pca"] = "kaiming"
-    loss: Literal["proxy_anchor", "margin"] = "proxy_anchor"
+    loss: str = "proxy_anchor"
     loss_alpha: float = 16.0
     positive_margin: float = 1.8
     negative_margin: float = 2.2
@@ -117,9 +124,13 @@ class TrainConfig:
     evaluate_every: int = 1
     preprocess: Preprocess = field(default_factory=Preprocess)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    diml: DimlOptions = field(default_factory=DimlOptions)
+    cgd: CgdOptions = field(default_factory=CgdOptions)
+    raml: RamlOptions = field(default_factory=RamlOptions)
 
     def __post_init__(self) -> None:
         self._require(self.epochs >= 1, "epochs", "at least 1")
+        self._require(self.loss in LOSS_NAMES, "loss", f"one of {', '.join(LOSS_NAMES)}")
         self._require(self.head_init == "kaiming" or self.nodes > 0, "head_init", '"kaiming" when nodes=0')
         self._require(0 <= self.warmup_epochs <= self.epochs, "warmup_epochs", "between 0 and epochs")
         self._require(self.finetune_epochs >= 0, "finetune_epochs", "0 or more")
@@ -139,6 +150,9 @@ class TrainConfig:
         self._require(self.clip >= 0, "clip", "0 (off) or more")
         self._require(self.step_epochs >= 1, "step_epochs", "at least 1")
         if self.method == "avsl":
+            self._require(
+                self.loss in ("proxy_anchor", "margin"), "loss", "proxy_anchor or margin with method avsl"
+            )
             self._require(
                 len(self.level_weights) == len(self.levels), "level_weights", "as many as there are levels"
             )
@@ -173,20 +187,6 @@ class TrainConfig:
     def uses_cache_at(self, epoch: int) -> bool:
         """Whether an epoch reads cached maps: only a resting trunk's maps stay true."""
         return self.cached and self.stages_at(epoch) == "none"
-
-    def model_options(self) -> dict[str, Any]:
-        """The part that shapes the model, as :func:`avsl_core.models.build_model` takes it."""
-        backbone = {"name": self.backbone, "levels": self.levels}
-        if self.method == "embedding":
-            return {"backbone": backbone, "nodes": self.nodes, "pooling": self.pooling}
-        return {
-            "backbone": backbone,
-            "nodes": self.nodes,
-            "top_k": self.top_k,
-            "gamma": self.gamma,
-            "certainty": self.certainty,
-            "momentum": self.momentum,
-        }
 
     def _require(self, fine: bool, name: str, need: str) -> None:
         if not fine:

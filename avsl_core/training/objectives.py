@@ -1,7 +1,8 @@
 """What a method learns from: named losses over a batch, and the parameters with their own rates."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -16,8 +17,9 @@ from avsl_core.models.base import SimilarityModel
 from avsl_core.models.embedding import EmbeddingModel
 from avsl_core.training.config import TrainConfig
 from avsl_core.training.distributed import gather_rows, mean_over_processes
+from avsl_core.training.losses import MetricLoss, build_loss
 
-__all__ = ["OBJECTIVES", "AvslObjective", "EmbeddingObjective", "Objective"]
+__all__ = ["AvslObjective", "EmbeddingObjective", "Objective"]
 
 
 class Objective(nn.Module, ABC):
@@ -43,6 +45,15 @@ class Objective(nn.Module, ABC):
         self.num_classes = num_classes
         widths = self._proxy_widths()
         self.proxies = nn.ParameterList([_proxies(num_classes, width, generator) for width in widths])
+        self.criterion = self._build_criterion()
+
+    @staticmethod
+    @abstractmethod
+    def model_options(config: TrainConfig) -> dict[str, Any]:
+        """The part of a recipe that shapes the model, as :func:`avsl_core.models.build_model` takes it."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Get ready for an epoch, counted from 0: called before each, also after resuming."""
 
     def forward(self, inputs: Tensor | Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
         """Compute the losses of one batch.
@@ -66,12 +77,13 @@ class Objective(nn.Module, ABC):
         gates = self._gates()
         taken = {id(p) for p in [*trunk, *gates]}
         heads = [p for p in self.model.parameters() if id(p) not in taken]
+        learned = [] if self.criterion is None else list(self.criterion.parameters())
         config = self.config
         groups = [
             {"name": "trunk", "params": trunk, "lr": config.lr_trunk},
             {"name": "heads", "params": heads, "lr": config.lr_heads},
             {"name": "gates", "params": gates, "lr": config.lr_gates},
-            {"name": "proxies", "params": list(self.proxies), "lr": config.lr_proxies},
+            {"name": "proxies", "params": [*self.proxies, *learned], "lr": config.lr_proxies},
         ]
         return [group for group in groups if group["params"]]
 
@@ -85,6 +97,10 @@ class Objective(nn.Module, ABC):
 
     def _gates(self) -> list[nn.Parameter]:
         return []
+
+    def _build_criterion(self) -> MetricLoss | None:
+        """A loss of :mod:`avsl_core.training.losses` with its parameters; None for those on proxies here."""
+        return None
 
     def _select(self, labels: Tensor) -> tuple[list[Tensor], Tensor]:
         """Normalised proxies in use, and which of them is positive for which picture."""
@@ -119,6 +135,18 @@ class AvslObjective(Objective):
     """
 
     model: AvslModel
+
+    @staticmethod
+    def model_options(config: TrainConfig) -> dict[str, Any]:
+        """Backbone, nodes, and what shapes linkage and gates."""
+        return {
+            "backbone": {"name": config.backbone, "levels": config.levels},
+            "nodes": config.nodes,
+            "top_k": config.top_k,
+            "gamma": config.gamma,
+            "certainty": config.certainty,
+            "momentum": config.momentum,
+        }
 
     def _proxy_widths(self) -> list[int]:
         return [self.model.config.nodes] * self.model.levels
@@ -200,24 +228,38 @@ class AvslObjective(Objective):
 
 
 class EmbeddingObjective(Objective):
-    """Proxy-Anchor on the concatenated embedding: the baseline (Kim et al., CVPR 2020)."""
+    """Any loss on the concatenated embedding; Proxy-Anchor is the usual one (Kim et al., CVPR 2020)."""
 
     model: EmbeddingModel
 
-    def _proxy_widths(self) -> list[int]:
+    @staticmethod
+    def model_options(config: TrainConfig) -> dict[str, Any]:
+        """Backbone, nodes and pooling."""
+        backbone = {"name": config.backbone, "levels": config.levels}
+        return {"backbone": backbone, "nodes": config.nodes, "pooling": config.pooling}
+
+    def _widths(self) -> list[int]:
         width = self.model.config.nodes
         return [width or channels for channels in self.model.trunk.channels]
+
+    def _proxy_widths(self) -> list[int]:
+        return self._widths() if self.config.loss == "proxy_anchor" else []
+
+    def _build_criterion(self) -> MetricLoss | None:
+        if self.config.loss == "proxy_anchor":
+            return None
+        return build_loss(self.config.loss, self.num_classes, sum(self._widths()))
 
     def _losses(self, maps: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
         labels = gather_rows(labels)
         nodes = [F.normalize(gather_rows(e), dim=1) for e in self.model.embeddings(maps)]
+        if self.criterion is not None:
+            loss = self.criterion(torch.cat(nodes, dim=1) / math.sqrt(len(nodes)), labels)
+            return {"final": loss, "total": loss}
         proxies, positive = self._select(labels)
         distances = [2.0 - 2.0 * n @ p.T for n, p in zip(nodes, proxies, strict=True)]
         final = self._loss(torch.stack(distances).mean(dim=0), positive)
         return {"final": final, "total": final}
-
-
-OBJECTIVES: Mapping[str, type[Objective]] = {"avsl": AvslObjective, "embedding": EmbeddingObjective}
 
 
 def _proxies(classes: int, width: int, generator: torch.Generator | None) -> Tensor:

@@ -91,6 +91,8 @@ _WHOLE = replace(
     workers=8,
 )
 
+_GROUPS = ("preprocess", "augmentation", "diml", "cgd", "raml")
+
 RECIPES: Mapping[str, TrainConfig] = MappingProxyType(
     {
         "cub": _CUB,
@@ -107,8 +109,8 @@ def find_recipe(name: str, overrides: Sequence[str] = ()) -> TrainConfig:
 
     Args:
         name: One of :data:`RECIPES`.
-        overrides: ``key=value`` texts; those of the picture pipeline as ``preprocess.key`` and
-            ``augmentation.key``.
+        overrides: ``key=value`` texts; those of a group (the picture pipeline, or one method) as
+            ``preprocess.key``, ``augmentation.key``, ``diml.key``, ``cgd.key`` and ``raml.key``.
 
     Raises:
         ConfigError: If the recipe or an option is unknown, or a value does not fit.
@@ -135,7 +137,7 @@ def override(recipe: TrainConfig, overrides: Sequence[str]) -> TrainConfig:
     changes: dict[str, object] = {}
     for text in overrides:
         group, dot, rest = text.partition(".")
-        if dot and group in ("preprocess", "augmentation") and "=" in rest:
+        if dot and group in _GROUPS and "=" in rest:
             part = changes.get(group, getattr(recipe, group))
             key, value = parse_override(type(part), rest)
             changes[group] = replace(part, **{key: value})  # type: ignore[type-var]

@@ -22,7 +22,8 @@ from avsl_core.training.config import TrainConfig
 from avsl_core.training.distributed import Process
 from avsl_core.training.head_init import begin_on_principal_directions
 from avsl_core.training.log import EpochBar, RunLog
-from avsl_core.training.objectives import OBJECTIVES, Objective
+from avsl_core.training.methods import OBJECTIVES
+from avsl_core.training.objectives import Objective
 from avsl_core.training.schedule import rate_factor
 from avsl_core.training.sources import (
     Batch,
@@ -101,17 +102,16 @@ class Trainer:
         # timm draws random trunks from the global generator; every process must begin with the same one.
         torch.manual_seed(config.seed)
         generator = torch.Generator().manual_seed(config.seed)
+        objective = OBJECTIVES[config.method]
         model = build_model(
-            config.method, config.model_options(), weights=config.weights, generator=generator
+            config.method, objective.model_options(config), weights=config.weights, generator=generator
         )
         model.trunk.freeze_norm = config.freeze_norm
         if not config.freeze_norm and process.count > 1 and process.device.type == "cuda":
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         model = model.to(process.device, memory_format=layout)  # type: ignore[call-overload]
-        self.objective: Objective = OBJECTIVES[config.method](model, config, train.num_classes, generator).to(
-            process.device
-        )
+        self.objective: Objective = objective(model, config, train.num_classes, generator).to(process.device)
         self.optimizer = torch.optim.AdamW(
             [group | {"base": group["lr"]} for group in self.objective.parameter_groups()],
             weight_decay=config.weight_decay,
@@ -214,6 +214,7 @@ class Trainer:
         # Dropout and its kin are the only users of the global generator: pinned per epoch, so that a
         # resumed run draws the same.
         torch.manual_seed(config.seed * 100_003 + epoch)
+        self.objective.begin_epoch(epoch)
         module = self._wrap(epoch)
         self.objective.train()
         steps = len(epoch_batches(self.train.labels, config, epoch))

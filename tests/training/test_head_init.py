@@ -3,7 +3,7 @@ import torch.nn.functional as F
 
 from avsl_core.models import build_model
 from avsl_core.training.head_init import begin_on_principal_directions, principal_projection
-from avsl_core.training.objectives import OBJECTIVES
+from avsl_core.training.methods import OBJECTIVES
 
 
 def test_fewer_nodes_keep_the_directions_of_largest_spread():
@@ -27,7 +27,7 @@ def test_more_nodes_than_channels_keep_all_distances():
 
 def test_proxies_begin_at_the_mean_of_their_class(tiny):
     generator = torch.Generator().manual_seed(0)
-    model = build_model(tiny.method, tiny.model_options(), generator=generator)
+    model = build_model(tiny.method, OBJECTIVES[tiny.method].model_options(tiny), generator=generator)
     objective = OBJECTIVES["avsl"](model, tiny, 3, generator)
     maps = [torch.rand(6, c, 4, 4, generator=generator) for c in model.trunk.channels]
     labels = torch.tensor([0, 0, 1, 1, 2, 2])

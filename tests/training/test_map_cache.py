@@ -9,12 +9,13 @@ from avsl_core.errors import ImageError, TrainingError
 from avsl_core.models import build_model
 from avsl_core.training import map_cache
 from avsl_core.training.map_cache import MapCache, build_map_cache
+from avsl_core.training.methods import OBJECTIVES
 
 
 @pytest.fixture
 def model(tiny):
     generator = torch.Generator().manual_seed(0)
-    return build_model(tiny.method, tiny.model_options(), generator=generator).eval()
+    return build_model(tiny.method, OBJECTIVES[tiny.method].model_options(tiny), generator=generator).eval()
 
 
 def build(root, model, pictures, config, *, augmented=False):

@@ -6,12 +6,12 @@ import torch.nn.functional as F
 
 from avsl_core import functional as AF
 from avsl_core.models import build_model
-from avsl_core.training.objectives import OBJECTIVES
+from avsl_core.training.methods import OBJECTIVES
 
 
 def objective_for(config, classes, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    model = build_model(config.method, config.model_options(), generator=generator)
+    model = build_model(config.method, OBJECTIVES[config.method].model_options(config), generator=generator)
     return OBJECTIVES[config.method](model, config, classes, generator)
 
 
