@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,11 @@ from app.printable import printable
 from app.shelf import OpenGallery, Shelf, calling
 from app.workbench import PictureFile, Workbench, content_key
 from avsl_core.errors import AvslError, GalleryError, ImageError
-from avsl_core.explain.levels import level_words
+from avsl_core.explain.levels import part_titles
 from avsl_core.images import load_image
 from avsl_core.search.searcher import SearchResult
 
-__all__ = ["ExploreBench", "Found", "LinkedPair", "Query", "is_changed", "level_titles"]
+__all__ = ["ExploreBench", "Found", "LinkedPair", "Query", "is_changed", "titles_of"]
 
 _LARGE = 640  # sharp on a screen of double density at the size the page shows it
 
@@ -117,6 +118,7 @@ class ExploreBench:
             if (step.upload in self._uploads if step.upload else gallery.has(step.row or 0) and not changed)
         )
         classes = gallery.classes
+        method = "" if gallery.base is None else self.shelf.models.name(gallery.bench)
         mode = state.mode if gallery.searcher.fast is not None else "exact"
         weights = state.weights if len(state.weights) == len(gallery.searcher.measure.parts) else ()
         return ExploreState(
@@ -126,8 +128,37 @@ class ExploreBench:
             tuple(name for name in state.classes if name in classes),
             state.k,
             mode,
+            method,
             gallery.gallery.generation,
         )
+
+    def open(self, state: ExploreState) -> OpenGallery:
+        """The gallery that a state is of, as its method sees it.
+
+        Raises:
+            GalleryError: If it cannot be opened, or has yet to be looked at by that method.
+            CheckpointError: If the method's model is not here, or damaged.
+        """
+        return self.shelf.open(state.gallery, state.method)
+
+    def seen_by(self, state: ExploreState, method: str) -> ExploreState:
+        """The same pictures in the gallery as another method sees it; what only the old one has is left out.
+
+        Args:
+            state: What is on the page.
+            method: Name of the other model; empty for the one that made the gallery.
+
+        Raises:
+            GalleryError: If the gallery has yet to be looked at by that method, or has changed.
+            CheckpointError: If there is no such model, or it is damaged.
+        """
+        before, after = self.open(state), self.shelf.open(state.gallery, method)
+        if is_changed(state, before):
+            raise GalleryError(f"{before.title}: the gallery has changed; load the page again")
+        steps = (step if step.upload else _same_picture(before, after, step) for step in state.trail)
+        trail = tuple(step for step in steps if step is not None)
+        name = "" if after.base is None else self.shelf.models.name(after.bench)
+        return ExploreState(state.gallery, trail, classes=state.classes, k=state.k, method=name)
 
     def first(self, gallery: OpenGallery) -> Step:
         """The query that a gallery opens with."""
@@ -149,11 +180,11 @@ class ExploreBench:
             GalleryError: If the gallery cannot be opened or read, or is another one than the state is of.
             ImageError: If the picture is no longer there.
         """
-        opened = self.shelf.open(state.gallery)
+        opened = self.open(state)
         try:
             return self._find(state, opened)
         except GalleryError:
-            again = self.shelf.open(state.gallery)
+            again = self.open(state)
             if again is opened:
                 raise
             return self._find(state, again)  # a build had changed it while it was read
@@ -212,6 +243,22 @@ class ExploreBench:
             return printable(self._upload(step.upload).name)
         except ImageError:
             return "your picture"
+
+    def pair_link(self, found: Found, row: int) -> str:
+        """The query string of the address that compares the query with one of its neighbours.
+
+        Rows are those of the gallery itself, whichever method sees it: Compare knows no other.
+        """
+        opened, steps = found.open, [found.query.step, Step(row=row)]
+        if opened.base is not None:
+            base = opened.base
+            steps = [step if step.upload else _same_picture(opened, base, step) or step for step in steps]
+            opened = base
+        values = {"gallery": found.state.gallery, "a": steps[0].token, "b": steps[1].token}
+        values["g"] = opened.gallery.generation
+        if found.state.method:
+            values["method"] = found.state.method
+        return urlencode(values)
 
     def pair(self, gallery: str, a: str, b: str, generation: str = "") -> LinkedPair:
         """The two pictures that a link names: rows of a known gallery, or keys of pictures given before.
@@ -273,20 +320,17 @@ def is_changed(state: ExploreState, gallery: OpenGallery) -> bool:
     return state.generation not in ("", gallery.gallery.generation)
 
 
-def level_titles(parts: Sequence[str]) -> list[tuple[str, str]]:
-    """Title and gloss of every part of a distance.
+def titles_of(gallery: OpenGallery) -> list[tuple[str, str]]:
+    """Title and gloss of every part of a gallery's distance."""
+    return part_titles(gallery.searcher.measure.parts, gallery.bench.checkpoint.model.method)
 
-    Example:
-        >>> level_titles(["level1", "level2"])
-        [('Level 1', 'early in the network'), ('Level 2', 'late in the network')]
-    """
-    levels = [part for part in parts if part.startswith("level")]
-    return [
-        (f"Level {levels.index(part) + 1}", level_words(levels.index(part), len(levels)))
-        if part in levels
-        else (part[:1].upper() + part[1:], "")
-        for part in parts
-    ]
+
+def _same_picture(before: OpenGallery, after: OpenGallery, step: Step) -> Step | None:
+    """Where one gallery has what another one has in a row; None if it is not there."""
+    if not before.has(step.row or 0):
+        return None
+    row = after.gallery.find(_digest(before, step.row or 0))
+    return None if row is None else Step(row=row)
 
 
 def _kin(query: Query, result: SearchResult, opened: OpenGallery) -> tuple[int, int] | None:

@@ -55,7 +55,7 @@ class BuildJob:
         key: Names it.
         name: The gallery's.
         progress: How far it has come; None while the source is still being read.
-        demo: Whether it is the demo's.
+        shared: What it makes, if whoever wants the same joins in; empty for a visitor's own.
         report: What it did, once all of it is done; None if it failed.
         problem: Why it failed, in one line.
         cancelled: Whether it was asked to stop.
@@ -64,7 +64,7 @@ class BuildJob:
 
     key: str
     name: str
-    demo: bool = False
+    shared: str = ""
     progress: Progress | None = None
     report: BuildReport | None = None
     problem: str | None = None
@@ -149,14 +149,33 @@ class BuildDesk:
             GalleryError: If another build is under way.
         """
         demo = self.shelf.demo
-        running = self.running
-        if running is not None and running.demo:
-            return running
 
         def work(job: BuildJob) -> None:
             self.shelf.build_demo(lambda progress: _tell(job, progress), job.cancelled.is_set)
 
-        return self._start(demo.title if demo else "", work, demo=True)
+        return self._start(demo.title if demo else "", work, shared=DEMO_KEY)
+
+    def view(self, key: str, method: str) -> BuildJob:
+        """Start letting another model see a gallery, or join in if that is under way.
+
+        Args:
+            key: The gallery's.
+            method: Name of the model.
+
+        Raises:
+            GalleryError: If another build is under way, or there is no such gallery.
+            CheckpointError: If the model is damaged.
+        """
+        title = self.shelf.open(key).title
+        name = f"{title} by {self.shelf.models.entry(self.shelf.models.named(method)).words.name}"
+
+        def work(job: BuildJob) -> None:
+            place = self.shelf.folder / f"{_WORK}{job.key}"
+            self.shelf.build_view(
+                key, method, place, lambda progress: _tell(job, progress), job.cancelled.is_set
+            )
+
+        return self._start(name, work, shared=f"{key}/{method}")
 
     def cancel(self, key: str | None) -> None:
         """Ask a build to stop; it does after the batch at hand."""
@@ -164,14 +183,16 @@ class BuildDesk:
         if running is not None and running.key == key:
             running.cancelled.set()
 
-    def _start(self, name: str, work: Work, *, demo: bool = False) -> BuildJob:
+    def _start(self, name: str, work: Work, *, shared: str = "") -> BuildJob:
         with self._lock:
             running = self.running
+            if running is not None and shared and running.shared == shared:
+                return running
             if running is not None:
                 raise GalleryError(
                     f"Another gallery, {running.name}, is being built right now; try again when it is done"
                 )
-            job = BuildJob(secrets.token_hex(8), name, demo)
+            job = BuildJob(secrets.token_hex(8), name, shared)
             self._job = job
         threading.Thread(target=_run, args=(job, work), name="avsl-build", daemon=True).start()
         return job

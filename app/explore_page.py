@@ -1,5 +1,6 @@
 """The Explore page: a picture's nearest neighbours in a gallery, and from neighbour to neighbour."""
 
+import dataclasses
 import functools
 import logging
 import secrets
@@ -8,8 +9,8 @@ from typing import Any
 
 import gradio as gr
 
-from app.explore_bench import ExploreBench, is_changed, level_titles
-from app.explore_build_panel import WATCH, BuildPanel, progress_html
+from app.explore_bench import ExploreBench, is_changed, titles_of
+from app.explore_build_panel import WATCH, BuildPanel
 from app.explore_builds import BuildDesk
 from app.explore_controls import (
     ALL,
@@ -21,6 +22,7 @@ from app.explore_controls import (
     slider_values,
 )
 from app.explore_map import map_html, marks_html
+from app.explore_methods import Looks, missing_html
 from app.explore_results import query_html, results_html, trail_html
 from app.explore_script import MAP_SCRIPT, RESULTS_SCRIPT
 from app.explore_state import ExploreState, Step
@@ -28,6 +30,7 @@ from app.results import message_html
 from app.shelf import OpenGallery
 from app.uploads import picture_file
 from avsl_core.errors import AvslError, GalleryError
+from avsl_core.explain.levels import part_titles
 
 __all__ = ["ExplorePage"]
 
@@ -39,8 +42,8 @@ _INTRO = (
     "compare any two to see where their distance comes from.</p></header>"
 )
 _WEIGHING = (
-    '<h2>What counts</h2><p class="note">Let a level of the network count more or less, and the order '
-    "follows. A level is a depth of the network, not a kind of difference.</p>"
+    '<h2>What counts</h2><p class="note">Let a part of the distance count more or less, and the order '
+    "follows. A level or layer is a depth of the network, not a kind of difference.</p>"
 )
 # Everything that touches the model queues with the Compare page, so that visitors share the processor.
 _MODEL: dict[str, Any] = {
@@ -53,7 +56,7 @@ _MODEL: dict[str, Any] = {
 
 _FAILED = "This failed on our side: try again, or something else; the log of the app says more"
 _CHANGED = "The gallery has changed since this address was made: go on from the picture shown here"
-_NOTHING = "Every level is at 0, so nothing counts: raise one of them, or choose All levels"
+_NOTHING = "Every level is at 0, so nothing counts: raise one of them, or choose all of them again"
 
 Update = Any  # what Gradio takes as the new state of a component
 Handler = Callable[..., list[Update]]
@@ -96,6 +99,7 @@ class ExplorePage:
         self, bench: ExploreBench, desk: BuildDesk, seeds: Callable[[], int] = lambda: secrets.randbits(31)
     ) -> None:
         self.bench, self.desk, self.seeds = bench, desk, seeds
+        self.looks = Looks(desk)
 
     def build(self) -> None:
         """Lay out the page and connect its events."""
@@ -104,12 +108,15 @@ class ExplorePage:
         titles = self._first_titles()
         with gr.Row(elem_id="explore-choose"):
             self.gallery = gr.Dropdown([], label="Gallery", elem_id="explore-gallery", filterable=False)
+            self.method = gr.Dropdown([], label="Method", elem_id="explore-method", filterable=False)
             self.classes = gr.Dropdown(
                 [], label="Only these classes", multiselect=True, elem_id="explore-classes"
             )
             surprise = gr.Button("Surprise me", elem_id="explore-surprise")
             self.upload = gr.UploadButton("Upload a picture", variant="primary", elem_id="explore-upload")
         self.message = gr.HTML("", elem_id="explore-message")
+        self.job = gr.State(None)
+        self.stop = gr.Button("Stop", elem_id="explore-stop-view", size="sm", visible=False)
         with gr.Row(elem_id="explore"):
             with gr.Column(elem_id="explore-side"):
                 self.query = gr.HTML("", elem_id="explore-query")
@@ -150,13 +157,18 @@ class ExplorePage:
     def _connect(self, surprise: gr.Button, panel: BuildPanel, built: list[Any]) -> None:
         answer = [self.state, self.message, self.query, self.trail, self.results, self.marks]
         weighing = [self.quick, *self.sliders]
-        everything = [*answer, self.gallery, self.classes, self.mode, self.map, *weighing]
+        everything = [*answer, self.gallery, self.method, self.classes, self.mode, self.map, *weighing]
+        building = [self.message, self.job, self.stop]
         blocks = gr.context.Context.root_block
         assert blocks is not None
         # Made anew beside the queue of the model: searching goes on meanwhile.
-        made = blocks.load(self.on_rebuild, None, [self.message], **WATCH)
+        made = blocks.load(self.on_rebuild, None, building, **WATCH)
         made.then(self.on_open, None, everything, **_MODEL)
         self.gallery.input(self.on_gallery, [self.state, self.gallery], everything, **_MODEL)
+        wanted = [self.state, self.method]
+        looked = self.method.input(self.on_method, wanted, building, **WATCH)
+        looked.then(self.on_seen, wanted, everything, **{**_MODEL, "preprocess": False})
+        self.stop.click(self.on_stop, [self.job], [self.stop], **WATCH)
         for event in built:
             event.then(self.on_built, [self.state, panel.opened], everything, **_MODEL)
         for source in (self.results, self.map):
@@ -176,13 +188,50 @@ class ExplorePage:
             **_MODEL,
         )
 
-    def on_rebuild(self, request: gr.Request) -> Iterator[Update]:
-        """Build the demo anew if it is asked for and missing, telling how far it has come."""
+    def on_rebuild(self, request: gr.Request) -> Iterator[list[Update]]:
+        """Build what the page is to open with if it is missing, telling how far it has come."""
         state = ExploreState.from_link(dict(request.query_params))
         shelf = self.bench.shelf
         if (state is None or state.gallery not in shelf.titles()) and shelf.demo_missing():
             yield from self._rebuild()
-        yield gr.skip()
+        elif state is not None and state.method:
+            yield from self.looks.look(state.gallery, state.method)
+        yield [gr.skip(), None, gr.update(visible=False)]
+
+    def on_method(self, state: ExploreState | None, method: object) -> Iterator[list[Update]]:
+        """Let another method see the gallery, unless it has, telling how far it has come."""
+        yield ["", None, gr.update(visible=False)]
+        yield from self.looks.look(self._known(state).gallery, method)
+        yield [gr.skip(), None, gr.update(visible=False)]
+
+    def on_stop(self, key: str | None) -> Update:
+        """Ask the look by another method to stop."""
+        self.desk.cancel(key)
+        return gr.update(value="Stopping ...", interactive=False)
+
+    def on_seen(self, state: ExploreState | None, method: object) -> list[Update]:
+        """The gallery as another method sees it; the method as it was where that came to nothing."""
+        state = self._known(state)
+        problem = message_html(_FAILED)
+        try:
+            name = self.looks.name(method)
+            if self.bench.shelf.is_seen(state.gallery, name):
+                there = self.bench.seen_by(state, name)
+                opened = self.bench.open(there)
+                missing = missing_html(opened, state, there)
+                return self._everything(self.bench.known(there, opened), opened, missing)
+            problem = gr.skip()  # why, is said already
+        except AvslError as error:
+            problem = message_html(str(error))
+        except Exception:
+            log.exception("switching the method failed")
+        return [
+            gr.skip(),
+            problem,
+            *([gr.skip()] * 5),
+            self.looks.shown(state),
+            *([gr.skip()] * (4 + SLIDERS)),
+        ]
 
     def on_open(self, request: gr.Request) -> list[Update]:
         """The gallery and query that the address names; the demo's first picture if it names none."""
@@ -192,21 +241,21 @@ class ExplorePage:
         """A gallery with all its menus; another one if that cannot be opened."""
         titles = self.bench.shelf.titles()
         wanted = [] if state is None else [state]
+        if state is not None and state.method:  # as its own method sees it, if all else fails
+            wanted.append(dataclasses.replace(state, method="", trail=(), weights=()))
         problems: list[str] = []
         for tried in [*wanted, *(ExploreState(key) for key in titles)]:
             try:
-                opened = self.bench.shelf.open(tried.gallery)
-                told = [message_html(_CHANGED)] if is_changed(tried, opened) else []
-                return self._everything(self.bench.known(tried, opened), opened, "".join(problems + told))
+                return self._open(tried, problems)
             except AvslError as error:
                 problems.append(message_html(str(error)))
             except Exception:
                 log.exception("opening a gallery failed")
                 problems.append(message_html(_FAILED))
         text = "".join(problems) or message_html("No gallery yet: build one from your own pictures below")
-        return [None, text, "", "", "", "", *([gr.skip()] * (4 + 1 + SLIDERS))]
+        return [None, text, "", "", "", "", *([gr.skip()] * (5 + 1 + SLIDERS))]
 
-    @_calm(5 + SLIDERS)
+    @_calm(6 + SLIDERS)
     def on_gallery(self, state: ExploreState | None, key: str) -> list[Update]:
         """Another gallery."""
         try:
@@ -219,13 +268,13 @@ class ExplorePage:
                 message_html(str(error)),
                 *([gr.skip()] * 4),
                 back,
-                *([gr.skip()] * (4 + SLIDERS)),
+                *([gr.skip()] * (5 + SLIDERS)),
             ]
 
     def on_built(self, state: ExploreState | None, key: str | None) -> list[Update]:
         """The gallery that was just built; nothing if none was."""
         if key is None:
-            return [gr.skip()] * (6 + 4 + 1 + SLIDERS)
+            return [gr.skip()] * (6 + 5 + 1 + SLIDERS)
         return self.on_gallery(state, key)
 
     @_calm()
@@ -238,7 +287,7 @@ class ExplorePage:
             generation: The state of the gallery that the number is of; empty for any.
         """
         state = self._known(state)
-        opened = self.bench.shelf.open(state.gallery)
+        opened = self.bench.open(state)
         if generation not in ("", opened.gallery.generation) or not opened.has(row):
             raise GalleryError(f"{opened.title}: the gallery has changed; load the page again")
         return self._answer(state.with_query(Step(row=row)))
@@ -257,7 +306,7 @@ class ExplorePage:
     def on_surprise(self, state: ExploreState | None) -> list[Update]:
         """A picture drawn at random, of the chosen classes if some are chosen."""
         state = self._known(state)
-        opened = self.bench.shelf.open(state.gallery)
+        opened = self.bench.open(state)
         rows = self.bench.rows(opened, state.classes)
         return self.on_row(state, int(rows[self.seeds() % len(rows)]))
 
@@ -267,7 +316,7 @@ class ExplorePage:
         state, file = self._known(state), picture_file(payload)
         if file is None:
             return [gr.skip()] * 6
-        step = self.bench.add_upload(file, self.bench.shelf.open(state.gallery).bench)
+        step = self.bench.add_upload(file, self.bench.open(state).bench)
         return self._answer(state.with_query(step))
 
     @_calm()
@@ -284,7 +333,7 @@ class ExplorePage:
     def on_quick(self, state: ExploreState | None, choice: str) -> list[Update]:
         """All levels, or one alone."""
         state = self._known(state)
-        parts = self.bench.shelf.open(state.gallery).searcher.measure.parts
+        parts = self.bench.open(state).searcher.measure.parts
         weights = [1.0 if choice in (ALL, str(i)) else 0.0 for i in range(len(parts))]
         return [*self._answer(state.with_weights(weights)), *slider_values(weights)]
 
@@ -292,7 +341,7 @@ class ExplorePage:
     def on_weights(self, state: ExploreState | None, *values: float) -> list[Update]:
         """Every level as much as its slider says."""
         state = self._known(state)
-        parts = self.bench.shelf.open(state.gallery).searcher.measure.parts
+        parts = self.bench.open(state).searcher.measure.parts
         weights = [*values[: len(parts)], *([1.0] * (len(parts) - len(values)))]
         return [*self._answer(state.with_weights(weights)), quick_choice(weights)]
 
@@ -302,16 +351,26 @@ class ExplorePage:
     def _on_step(self, state: ExploreState | None, event: gr.EventData) -> list[Update]:
         return self.on_step(state, _number(event, "step"))
 
-    def _rebuild(self) -> Iterator[Update]:
+    def _open(self, state: ExploreState, problems: list[str]) -> list[Update]:
+        """A gallery as an address has it."""
+        if state.method:
+            state = dataclasses.replace(state, method=self.looks.name(state.method))
+        opened = self.bench.open(state)
+        base = opened.base
+        if base is not None and state.generation == base.gallery.generation:  # of the gallery's own rows
+            state = self.bench.seen_by(dataclasses.replace(state, method=""), state.method)
+        told = [message_html(_CHANGED)] if is_changed(state, opened) else []
+        return self._everything(self.bench.known(state, opened), opened, "".join(problems + told))
+
+    def _rebuild(self) -> Iterator[list[Update]]:
         try:
             job = self.desk.demo()
         except GalleryError as error:
             log.warning("the demo gallery is missing and cannot be built now: %s", error)
             return
         intro = "<p>The demo gallery is made anew, once, for this model.</p>"
-        yield f'<div role="status">{intro}</div>'
-        for _ in job.watch():
-            yield f"{intro}{progress_html(job)}"
+        yield [f'<div role="status">{intro}</div>', gr.skip(), gr.skip()]
+        yield from self.looks.told(job, intro)
         if job.problem:
             log.warning("the demo gallery could not be built: %s", job.problem)
 
@@ -338,7 +397,7 @@ class ExplorePage:
             answer[1] = problem + answer[1]
         parts = opened.searcher.measure.parts
         weights = list(state.weights or (1.0,) * len(parts))
-        titles = level_titles(parts)
+        titles = titles_of(opened)
         keys = self.bench.shelf.titles()
         names = list(opened.classes)
         several = len(parts) > 1
@@ -350,6 +409,7 @@ class ExplorePage:
         return [
             *answer,
             gr.update(choices=[(title, key) for key, title in keys.items()], value=state.gallery),
+            self.looks.shown(state),
             gr.update(choices=names, value=list(state.classes), visible=bool(names)),
             mode_update(state, opened),
             map_html(opened),
@@ -361,7 +421,7 @@ class ExplorePage:
         """What the sliders are called before a gallery is open: as the demo's model has them."""
         demo = self.bench.shelf.demo
         checkpoint = demo.checkpoint if demo else self.bench.shelf.models.default.checkpoint
-        return level_titles(checkpoint.model.measure().parts)
+        return part_titles(checkpoint.model.measure().parts, checkpoint.model.method)
 
     def _known(self, state: ExploreState | None) -> ExploreState:
         """The visitor's state; the opening one if the server was started anew meanwhile."""

@@ -2,9 +2,8 @@
 
 from html import escape
 from pathlib import Path
-from urllib.parse import quote
 
-from app.explore_bench import ExploreBench, Found, level_titles
+from app.explore_bench import ExploreBench, Found, titles_of
 from app.explore_csv import neighbours_csv
 from app.explore_state import Step
 from app.printable import printable
@@ -13,6 +12,7 @@ from avsl_core.search.searcher import Hit
 __all__ = ["busy_html", "query_html", "results_html", "trail_html"]
 
 _MOST = 96
+_SHORT = 8  # letters of a part's title that fit beside its bar
 
 
 def query_html(found: Found) -> str:
@@ -98,12 +98,11 @@ def _card(rank: int, hit: Hit, found: Found, bench: ExploreBench) -> str:
     name = printable(item.class_name) if item.class_name else file
     same = found.query.class_name is not None and name == found.query.class_name
     parts = found.open.searcher.measure.parts
-    titles = dict(zip(parts, level_titles(parts), strict=True))
+    titles = dict(zip(parts, titles_of(found.open), strict=True))
     decided = titles[hit.decided_by][0] + " decided" if len(titles) > 1 else ""
     words = f"{name}, {file}, distance {hit.distance:.3f}{', same class' if same else ''}"
     onward = state.with_query(Step(row=item.row)).link()
-    pair = f"gallery={quote(state.gallery, safe='')}&a={found.query.step.token}&b={item.row}"
-    pair += f"&g={quote(state.generation)}" if state.generation else ""
+    pair = bench.pair_link(found, item.row)
     mark = '<span class="same">✓ same class</span>' if same else ""
     score = f'<small class="score">weighted {hit.score:.3f}</small>' if state.weights else ""
     return (
@@ -133,7 +132,8 @@ def _bars(hit: Hit, found: Found, titles: dict[str, tuple[str, str]]) -> str:
             f'<span class="{kind}"><span class="of">{escape(title)}</span><span class="track">'
             f'<span class="fill" style="width:{100 * min(1.0, share):.1f}%"></span></span></span>'
         )
-    return f'<span class="bars" role="img" aria-label="{escape("; ".join(words))}">{rows}</span>'
+    wide = " wide" if any(len(title) > _SHORT for title, _ in titles.values()) else ""
+    return f'<span class="bars{wide}" role="img" aria-label="{escape("; ".join(words))}">{rows}</span>'
 
 
 def _status(found: Found) -> str:
@@ -158,12 +158,14 @@ def _status(found: Found) -> str:
 
 
 def _reading(found: Found) -> str:
+    parts = found.open.searcher.measure.parts
+    kind = "level" if all(part.startswith("level") for part in parts) else "part"
     text = (
-        "Smaller is closer. The bars tell how far apart the two are on a level; a full one, as far as two "
-        "pictures drawn at random."
+        f"Smaller is closer. The bars tell how far apart the two are {'on' if kind == 'level' else 'in'} a "
+        f"{kind}; a full one, as far as two pictures drawn at random."
     )
-    if len(found.open.searcher.measure.parts) > 1:
-        text += " The level in colour decided: it brought the picture closest, held against such a pair."
+    if len(parts) > 1:
+        text += f" The {kind} in colour decided: it brought the picture closest, held against such a pair."
     if found.state.weights:
         text += " The order follows the weighted distance."
     return text

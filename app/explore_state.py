@@ -58,6 +58,7 @@ class ExploreState:
         classes: Only pictures of these; all when empty.
         k: Neighbours shown.
         mode: How they are found.
+        method: Name of the model that sees it; empty for the one that made the gallery.
         generation: The state of the gallery in which its pictures have their numbers; empty for any. It is
             no part of what is on the page, so two views may be equal without it.
     """
@@ -68,6 +69,7 @@ class ExploreState:
     classes: tuple[str, ...] = ()
     k: int = PAGE
     mode: Mode = "exact"
+    method: str = ""
     generation: str = field(default="", compare=False)
 
     @property
@@ -109,6 +111,8 @@ class ExploreState:
         values = {"gallery": self.gallery, "trail": ".".join(step.token for step in self.trail)}
         if self.generation:
             values["g"] = self.generation
+        if self.method:
+            values["method"] = self.method
         if self.weights:
             values["levels"] = ",".join(f"{weight:g}" for weight in self.weights)
         if self.classes:
@@ -133,6 +137,7 @@ class ExploreState:
             classes=tuple(name for name in values.get("classes", "").split("/") if name),
             k=min(_MOST, max(1, int(k))) if re.fullmatch("[0-9]{1,4}", k, re.ASCII) else PAGE,
             mode="fast" if values.get("mode") == "fast" else "exact",
+            method=values.get("method", ""),
             generation=generation if re.fullmatch("[0-9a-f-]{1,64}", generation, re.ASCII) else "",
         )
         return state.with_weights(_numbers(values.get("levels", "")))

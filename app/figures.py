@@ -1,15 +1,13 @@
 """Pictures and small drawings as HTML that needs no further request."""
 
-import base64
-import io
 from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from avsl_core.explain.heatmap import color_of
+from avsl_core.explain.inline import picture_address
 from avsl_core.metrics import PairDistribution
 
 __all__ = ["gate_histogram", "image_tag", "legend", "pair_ruler"]
@@ -22,11 +20,8 @@ def image_tag(pixels: NDArray[np.uint8], alt: str) -> str:
         pixels: uint8 RGB ``[H, W, 3]``.
         alt: What it shows, for those who do not see it.
     """
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=86)
-    data = base64.b64encode(buffer.getvalue()).decode()
     height, width = pixels.shape[:2]
-    return f'<img src="data:image/jpeg;base64,{data}" alt="{escape(alt)}" width="{width}" height="{height}">'
+    return f'<img src="{picture_address(pixels)}" alt="{escape(alt)}" width="{width}" height="{height}">'
 
 
 def legend() -> str:

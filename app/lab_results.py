@@ -12,7 +12,8 @@ from app.lab_state import LabState, Try
 from app.lab_words import change_words, describe, join_words, part_words
 from avsl_core.explain.bars import level_bars, printed_parts
 from avsl_core.explain.heatmap import shared_scale
-from avsl_core.explain.levels import LEVELS_NOTE, component_titles
+from avsl_core.explain.levels import component_titles
+from avsl_core.explain.methods import account_words
 from avsl_core.explain.total import total_maps
 
 __all__ = ["levels_html", "score_html", "strip_html", "verdict_html", "view_html"]
@@ -75,7 +76,7 @@ def strip_html(result: LabResult, state: LabState, *, outline: bool) -> str:
 def verdict_html(result: LabResult) -> str:
     """Verdict in words, distance, and the bars that add up to it."""
     comparison = result.comparison
-    verdict = comparison.verdict
+    verdict, account = comparison.verdict, account_words(comparison.explanation)
     words, sentence = verdict.words, verdict.sentence
     if result.identical:
         words = "Identical"
@@ -85,9 +86,9 @@ def verdict_html(result: LabResult) -> str:
         f'<h2 class="avsl-words" data-grade="{verdict.grade}">{escape(words)}</h2>'
         f'<p class="avsl-sentence">{escape(sentence)}</p>'
         f'<p class="avsl-distance"><span id="lab-distance" data-value="{comparison.distance!r}">'
-        f"{comparison.distance:.3f}</span> <small>distance; 0 is no difference</small></p>"
+        f"{comparison.distance:.3f}</span> <small>distance; {escape(account.zero)}</small></p>"
         f"{level_bars(comparison.explanation, component_titles(comparison.explanation))}"
-        f'<p class="avsl-note">{escape(LEVELS_NOTE)}</p></section>'
+        f'<p class="avsl-note">{escape(account.note)}</p></section>'
     )
 
 

@@ -65,7 +65,7 @@ def build_app(
     explore = ExploreBench(Shelf(models, options.folder, demo))
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, _DAY)) as blocks:
         gr.Navbar(main_page_name="Compare")
-        ComparePage(models.default, load_pairs(examples), explore).build()
+        ComparePage(models, load_pairs(examples), explore).build()
     with blocks.route("Explore", "explore"):
         gr.Navbar(main_page_name="Compare")
         ExplorePage(explore, BuildDesk(explore.shelf, options.limits)).build()

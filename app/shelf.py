@@ -15,6 +15,7 @@ import numpy as np
 from app.cache import LruCache
 from app.models import Models
 from app.printable import printable
+from app.shelf_views import build_view, remove_old_views, view_folder
 from app.workbench import Workbench
 from avsl_core.checkpoint import Checkpoint
 from avsl_core.errors import GalleryError
@@ -79,12 +80,14 @@ class OpenGallery:
         title: What visitors read.
         searcher: Finds neighbours in it.
         bench: Compares pictures with the model that made it.
+        base: The gallery of which this is the view of another method; None if it is no such view.
     """
 
     key: str
     title: str
     searcher: Searcher
     bench: Workbench
+    base: "OpenGallery | None" = None
 
     @cached_property
     def classes(self) -> dict[str, str]:
@@ -118,7 +121,7 @@ class Shelf:
         kept: Galleries kept open.
     """
 
-    def __init__(self, models: Models, folder: Path, demo: Demo | None, *, kept: int = 4) -> None:
+    def __init__(self, models: Models, folder: Path, demo: Demo | None, *, kept: int = 6) -> None:
         self.models, self.folder, self.demo = models, folder.absolute(), demo
         self._open: LruCache[tuple[str, OpenGallery]] = LruCache(kept)  # with the state it was opened in
         self._opening = Lock()
@@ -147,28 +150,88 @@ class Shelf:
         """Where a gallery of that name would be built."""
         return self.folder / name / _INDEX
 
-    def open(self, key: str) -> OpenGallery:
+    def open(self, key: str, method: str = "") -> OpenGallery:
         """A gallery by its key; a gallery that was changed since is opened anew.
 
+        Args:
+            key: Its key.
+            method: Name of the model that is to see it; empty for the one that made it.
+
         Raises:
-            GalleryError: If there is none, it is damaged, or its model is not here.
+            GalleryError: If there is none, it is damaged, its model is not here, or has yet to see it.
             CheckpointError: If its model is damaged.
         """
+        base = self._open_base(key)
+        bench = self.models.named(method) if method else base.bench
+        if bench is base.bench:
+            return base
+        path = self._view(base, bench)
+        if not (path / MANIFEST).is_file():
+            name = self.models.entry(bench).title
+            raise GalleryError(f"{base.title}: has yet to be looked at by {name}; choose that method again")
+        return self._open_once(f"{key}/{self.models.mark(bench)}", key, base.title, path, base)
+
+    def is_seen(self, key: str, method: str) -> bool:
+        """Whether a gallery can be opened as a model sees it.
+
+        Raises:
+            GalleryError: If there is no such gallery, or it is damaged.
+            CheckpointError: If there is no such model, or it is damaged.
+        """
+        base = self._open_base(key)
+        bench = self.models.named(method) if method else base.bench
+        return bench is base.bench or (self._view(base, bench) / MANIFEST).is_file()
+
+    def build_view(
+        self,
+        key: str,
+        method: str,
+        work: Path,
+        progress: Callable[[Progress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> None:
+        """Let another model see a gallery: its pictures are encoded once more, in a folder of their own.
+
+        Args:
+            key: The gallery's.
+            method: Name of the model.
+            work: A folder to build in, which goes away.
+            progress: Told how far it has come.
+            cancelled: Asked whether to stop.
+
+        Raises:
+            GalleryError: If its pictures are gone, it cannot be written, or this was cancelled.
+            CheckpointError: If the model is damaged.
+        """
+        base, bench = self._open_base(key), self.models.named(method)
+        target = self._view(base, bench)
+        build_view(base.gallery, base.title, bench, work, target, progress=progress, cancelled=cancelled)
+        remove_old_views(self.folder, key, self.models.mark(bench), target.parent)
+
+    def _view(self, base: OpenGallery, bench: Workbench) -> Path:
+        return view_folder(self.folder, base.key, base.gallery, self.models.mark(bench)) / _INDEX
+
+    def _open_base(self, key: str) -> OpenGallery:
         title = self.titles().get(key)
         if title is None:
             raise GalleryError(f"{key}: no such gallery here; choose another one")
         path = self._demo_index() if key == DEMO_KEY else self.index_of(key)
         if path is None:
             raise GalleryError(f"{title}: has yet to be built")
-        opened = self._kept(key, path)
+        return self._open_once(key, key, title, path)
+
+    def _open_once(
+        self, place: str, key: str, title: str, path: Path, base: OpenGallery | None = None
+    ) -> OpenGallery:
+        opened = self._kept(place, path)
         if opened is not None:
             return opened
         with self._opening:  # one at a time: whoever asks second finds it open
-            opened = self._kept(key, path)
+            opened = self._kept(place, path)
             if opened is None:
                 mark = _mark(path)
-                opened = self._make(key, title, path)
-                self._open.put(key, (mark, opened))  # in place of an older state, and of its memory
+                opened = self._make(key, title, path, base)
+                self._open.put(place, (mark, opened))  # in place of an older state, and of its memory
             return opened
 
     def demo_missing(self) -> bool:
@@ -213,17 +276,17 @@ class Shelf:
     def _demo_copy(self, demo: Demo) -> Path:
         return self.folder / f".demo-{stamp_of(demo.checkpoint).fingerprint[:12]}" / _INDEX
 
-    def _kept(self, key: str, path: Path) -> OpenGallery | None:
-        mark, opened = self._open.get(key) or ("", None)
+    def _kept(self, place: str, path: Path) -> OpenGallery | None:
+        mark, opened = self._open.get(place) or ("", None)
         return opened if mark == _mark(path) else None
 
-    def _make(self, key: str, title: str, path: Path) -> OpenGallery:
+    def _make(self, key: str, title: str, path: Path, base: OpenGallery | None) -> OpenGallery:
         with calling(path, title):
             gallery = Gallery.open(path)
             if not gallery.count:
                 raise GalleryError(f"{title}: holds no picture; choose another gallery, or build it again")
             bench = self.models.maker(gallery.stamp, title)
-            return OpenGallery(key, title, Searcher(bench.checkpoint, gallery, memory=_MEMORY), bench)
+            return OpenGallery(key, title, Searcher(bench.checkpoint, gallery, memory=_MEMORY), bench, base)
 
 
 @contextmanager

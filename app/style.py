@@ -6,6 +6,7 @@ import gradio as gr
 
 from app.examples import ExamplePair, thumbnail
 from avsl_core.explain.bars import BARS_CSS
+from avsl_core.explain.flow import FLOW_CSS
 
 __all__ = ["explore_css", "page_css", "page_theme"]
 
@@ -65,7 +66,7 @@ def page_css(pairs: list[ExamplePair]) -> str:
         f'#example-{index}::before {{ background-image: url("{thumbnail(pair)}"); }}\n'
         for index, pair in enumerate(pairs)
     )
-    return _SHEET.read_text(encoding="utf-8") + BARS_CSS + buttons
+    return _SHEET.read_text(encoding="utf-8") + BARS_CSS + FLOW_CSS + buttons
 
 
 def explore_css() -> str:

@@ -55,10 +55,20 @@ class Workbench:
         checkpoint: Model and preprocessing.
         pictures: Encoded pictures kept.
         comparisons: Comparisons kept.
+        originals: Of previews, by the preview's content; shared by the workbenches of one page, so that each
+            works on the original.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, pictures: int = 64, comparisons: int = 32) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        pictures: int = 64,
+        comparisons: int = 32,
+        originals: LruCache[PictureFile] | None = None,
+    ) -> None:
         self.checkpoint = checkpoint
+        self._originals: LruCache[PictureFile] = LruCache(256) if originals is None else originals
         self._encoded: LruCache[EncodedPicture] = LruCache(pictures)
         self._compared: LruCache[Comparison] = LruCache(comparisons)
         self._previews = tempfile.TemporaryDirectory(prefix="avsl-previews-")
@@ -106,7 +116,10 @@ class Workbench:
             picture = Image.fromarray(load_image(data, name=file.name))
             picture.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
             picture.save(copy, quality=92)
-        self._encoded.put(content_key(copy.read_bytes()), encoded)
+        copy_key = content_key(copy.read_bytes())
+        if copy_key != key:
+            self._originals.put(copy_key, file)
+            self._encoded.put(copy_key, encoded)
         return copy
 
     def encode(self, file: PictureFile) -> tuple[str, EncodedPicture]:
@@ -119,9 +132,17 @@ class Workbench:
         key = content_key(data)
 
         def make() -> EncodedPicture:
-            return encode_picture(self.checkpoint, data, name=file.name)
+            return encode_picture(self.checkpoint, self._original(key, data), name=file.name)
 
         return key, self._encoded.get_or_make(key, make)
+
+    def _original(self, key: str, data: bytes) -> bytes:
+        """What a preview was made from, as long as that is still there."""
+        original = self._originals.get(key)
+        try:
+            return data if original is None else original.read()
+        except ImageError:
+            return data
 
 
 def content_key(data: bytes) -> str:

@@ -18,16 +18,19 @@ import torch
 from torch import Tensor
 
 from avsl_core.config import chosen_options, to_dict
-from avsl_core.errors import CheckpointError, ConfigError, DataError
+from avsl_core.errors import CheckpointError, ConfigError, DataError, MissingPackageError
 from avsl_core.images import Preprocess
 from avsl_core.metrics import PairDistribution
 from avsl_core.models import SimilarityModel, build_model, model_config
 
 __all__ = [
     "Checkpoint",
+    "CheckpointPapers",
+    "describe_checkpoint",
     "find_checkpoint",
     "fingerprint",
     "load_checkpoint",
+    "round_weights",
     "save_checkpoint",
     "shipped_checkpoints",
 ]
@@ -35,6 +38,7 @@ __all__ = [
 _FORMAT = "avsl-checkpoint"
 _VERSION = 1
 _KEY = "avsl"
+_UNREADABLE = (OSError, safetensors.SafetensorError, ValueError)
 _SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 
 
@@ -61,8 +65,33 @@ class Checkpoint:
     path: Path | None = None
 
 
-def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> Path:
+@dataclass(frozen=True)
+class CheckpointPapers:
+    """What a checkpoint says of itself, without its weights.
+
+    Attributes:
+        path: The file.
+        method: Name of its model's method.
+        class_names: The classes it was trained on.
+        record: How it was trained.
+        metrics: Retrieval metrics by part.
+    """
+
+    path: Path
+    method: str
+    class_names: tuple[str, ...]
+    record: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str], *, compact: bool = False) -> Path:
     """Write a checkpoint; the file appears whole or not at all.
+
+    Args:
+        checkpoint: The model and its papers.
+        path: The file to write.
+        compact: Whether to store numbers in half precision where that loses nothing, see
+            :func:`round_weights`.
 
     Raises:
         CheckpointError: If it cannot be written.
@@ -80,8 +109,21 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> Pat
         "pairs": None if checkpoint.pairs is None else checkpoint.pairs.to_dict(),
     }
     tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.model.state_dict().items()}
+    if compact:
+        tensors = {name: _halved(tensor) for name, tensor in tensors.items()}
     write_tensors(tensors, {_KEY: json.dumps(description)}, path)
     return path
+
+
+@torch.no_grad()
+def round_weights(model: SimilarityModel) -> None:
+    """Round matrices and filters of a model to half precision, in place, so that it can be kept compactly.
+
+    Vectors (biases, batch-norm, exponents) keep all digits: they are few, and some are very small.
+    """
+    for parameter in model.parameters():
+        if parameter.dim() >= 2:
+            parameter.copy_(parameter.half().to(parameter))
 
 
 def load_checkpoint(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Checkpoint:
@@ -111,10 +153,40 @@ def load_checkpoint(path: str | os.PathLike[str], device: torch.device | str = "
             pairs=pairs,
             path=file,
         )
+    except MissingPackageError as error:
+        raise CheckpointError(f"{file}: {error}") from error
     except (KeyError, TypeError, ValueError, ConfigError, DataError) as error:
         raise CheckpointError(
             f"{file}: its description does not hold together ({error}); get it again"
         ) from error
+
+
+def describe_checkpoint(path: str | os.PathLike[str]) -> CheckpointPapers:
+    """Read what a checkpoint says of itself; its weights stay on the disk.
+
+    Args:
+        path: A file, or the name of a shipped checkpoint.
+
+    Raises:
+        CheckpointError: If there is no such file, or it is damaged, foreign, or from a newer version.
+    """
+    file = find_checkpoint(path)
+    try:
+        with safetensors.safe_open(file, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+    except _UNREADABLE as error:
+        raise _unreadable(file, error) from error
+    description = _describe(file, metadata)
+    method = description.get("method")
+    if not isinstance(method, str):
+        raise CheckpointError(f"{file}: its description names no method; get it again")
+    return CheckpointPapers(
+        file,
+        method,
+        tuple(description.get("class_names", ())),
+        description.get("record", {}),
+        description.get("metrics", {}),
+    )
 
 
 def find_checkpoint(path: str | os.PathLike[str]) -> Path:
@@ -192,10 +264,14 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safetensors.safe_open(path, framework="pt") as opened:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
             return tensors, opened.metadata() or {}
-    except (OSError, safetensors.SafetensorError, ValueError) as error:
-        raise CheckpointError(
-            f"{path}: not a readable safetensors file ({error}); it may be cut short - get it again"
-        ) from error
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{path}: not a readable safetensors file ({error}); it may be cut short - get it again"
+    )
 
 
 def _describe(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -217,6 +293,14 @@ def _describe(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
         )
     _check_papers(path, description)
     return description
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    """In half precision where that loses nothing."""
+    if tensor.dtype != torch.float32:
+        return tensor
+    half = tensor.half()
+    return half if torch.equal(half.float(), tensor) else tensor
 
 
 def _check_papers(path: Path, description: Mapping[str, Any]) -> None:

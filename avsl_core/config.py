@@ -129,12 +129,7 @@ def _coerce(hint: Any, value: Any, where: str) -> Any:
             raise ConfigError(f"{where} must have {len(arguments)} entries, not {len(value)}")
         return tuple(_coerce(a, item, where) for a, item in zip(arguments, value, strict=True))
     if origin in (typing.Union, types.UnionType):
-        for choice in typing.get_args(hint):
-            try:
-                return _coerce(choice, value, where)
-            except ConfigError:
-                continue
-        raise ConfigError(f"{where}: {value!r} is not allowed here")
+        return _coerce_one_of(typing.get_args(hint), value, where)
     if origin is typing.Literal:
         if value not in typing.get_args(hint):
             raise ConfigError(
@@ -151,6 +146,20 @@ def _coerce(hint: Any, value: Any, where: str) -> Any:
     if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
     raise ConfigError(f"{where} must be {getattr(hint, '__name__', hint)}, not {value!r}")
+
+
+def _coerce_one_of(choices: tuple[Any, ...], value: Any, where: str) -> Any:
+    """Try each choice in turn; of groups of options the one that knows most keys says what is wrong."""
+    for choice in choices:
+        try:
+            return _coerce(choice, value, where)
+        except ConfigError:
+            continue
+    groups = [choice for choice in choices if dataclasses.is_dataclass(choice)]
+    if isinstance(value, Mapping) and groups:
+        meant = max(groups, key=lambda g: sum(spec.name in value for spec in dataclasses.fields(g)))
+        _coerce(meant, value, where)
+    raise ConfigError(f"{where}: {value!r} is not allowed here")
 
 
 def _parse(hint: Any, text: str, key: str) -> Any:

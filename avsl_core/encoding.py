@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from avsl_core.data.dataset import Box
 from avsl_core.data.loading import in_order
 from avsl_core.errors import DataError
 from avsl_core.images import ImageSource, Preprocess, load_image
@@ -29,6 +30,7 @@ def encode_pictures(
     preprocess: Preprocess,
     paths: Sequence[Path],
     *,
+    boxes: Sequence[Box] | None = None,
     role: Role | None = None,
     batch_size: int = 32,
     workers: int = 0,
@@ -42,6 +44,7 @@ def encode_pictures(
         model: In evaluation mode.
         preprocess: The model's own.
         paths: At least one.
+        boxes: What to look at of each, see :attr:`avsl_core.data.PictureSet.crops`; None for all of it.
         role: Side of the comparison; None encodes for either.
         batch_size: Pictures per pass.
         workers: Processes that decode; 0 decodes here.
@@ -59,7 +62,7 @@ def encode_pictures(
     if not paths:
         raise DataError("no pictures to encode; give at least one file")
     loader: DataLoader[Tensor] = DataLoader(
-        _Files(paths, preprocess), batch_size=batch_size, num_workers=workers
+        _Files(paths, preprocess, boxes), batch_size=batch_size, num_workers=workers
     )
     side = None if keep_maps else role
     parts: list[Encoding] = []
@@ -74,13 +77,16 @@ def encode_pictures(
     return type(parts[0]).concatenate(parts)
 
 
-def load_for(preprocess: Preprocess, picture: ImageSource, *, name: str | None = None) -> NDArray[np.uint8]:
+def load_for(
+    preprocess: Preprocess, picture: ImageSource, *, name: str | None = None, box: Box | None = None
+) -> NDArray[np.uint8]:
     """Decode a picture for a network: a large JPEG no larger than needed. Used wherever nothing is random.
 
     Args:
         preprocess: The network's.
         picture: A path, bytes, an open file, a PIL picture or an array.
         name: What messages call the picture.
+        box: The only part to look at, in pixels; None for all of it.
 
     Returns:
         uint8 RGB ``[H, W, 3]``, its short side at least twice what the network sees if it was that large.
@@ -88,7 +94,7 @@ def load_for(preprocess: Preprocess, picture: ImageSource, *, name: str | None =
     Raises:
         ImageError: If the picture cannot be read.
     """
-    return load_image(picture, name=name, target_side=2 * preprocess.resize)
+    return load_image(picture, name=name, target_side=2 * preprocess.resize, box=box)
 
 
 def trunk_precision(precision: Precision, device: torch.device) -> Any:
@@ -99,11 +105,12 @@ def trunk_precision(precision: Precision, device: torch.device) -> Any:
 
 
 class _Files(Dataset[Tensor]):
-    def __init__(self, paths: Sequence[Path], preprocess: Preprocess) -> None:
-        self.paths, self.preprocess = paths, preprocess
+    def __init__(self, paths: Sequence[Path], preprocess: Preprocess, boxes: Sequence[Box] | None) -> None:
+        self.paths, self.preprocess, self.boxes = paths, preprocess, boxes
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
-        return self.preprocess(load_for(self.preprocess, self.paths[index]))
+        box = None if self.boxes is None else self.boxes[index]
+        return self.preprocess(load_for(self.preprocess, self.paths[index], box=box))

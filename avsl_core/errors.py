@@ -12,6 +12,7 @@ __all__ = [
     "EncodingError",
     "GalleryError",
     "ImageError",
+    "MissingPackageError",
     "TrainingError",
 ]
 
@@ -30,6 +31,10 @@ class DataError(AvslError):
 
 class ConfigError(AvslError):
     """An option is unknown, missing or out of range."""
+
+
+class MissingPackageError(ConfigError):
+    """A package that only some methods need is not installed."""
 
 
 class CheckpointError(AvslError):

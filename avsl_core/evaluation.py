@@ -23,7 +23,14 @@ from avsl_core.metrics.rows import as_labels
 from avsl_core.models import Encoding, Measure, Rows, SimilarityModel
 from avsl_core.search import ExactSearch, MemoryRows
 
-__all__ = ["Evaluation", "distance_rows", "evaluate_encoding", "evaluate_queries", "measure_pairs_of"]
+__all__ = [
+    "Evaluation",
+    "distance_rows",
+    "evaluate_encoding",
+    "evaluate_queries",
+    "evaluate_rows",
+    "measure_pairs_of",
+]
 
 _ROW_BYTES = 64 * 2**20
 _QUERIES = 2048
@@ -127,6 +134,41 @@ def evaluate_queries(
         ks=ks,
         same_set=False,
     )
+
+
+@torch.inference_mode()
+def evaluate_rows(
+    measure: Measure,
+    queries: Rows,
+    query_labels: Sequence[int],
+    gallery: Rows,
+    gallery_labels: Sequence[int],
+    *,
+    same_set: bool,
+    ks: Sequence[int] = (1, 2, 4, 8),
+    with_nmi: bool = False,
+    seed: int = 0,
+) -> RetrievalMetrics:
+    """Rank pictures by their rows alone, wherever those come from.
+
+    Args:
+        measure: Of the model.
+        queries: Rows of the queries' side.
+        query_labels: Their classes.
+        gallery: Rows of the gallery's side.
+        gallery_labels: Their classes.
+        same_set: Whether both are the same pictures, in the same order: none finds itself then.
+        ks: The k of R@k.
+        with_nmi: Whether to cluster the gallery's rows as well (k-means).
+        seed: Of the clustering.
+
+    Raises:
+        DataError: If no query has a picture of its class in the gallery.
+    """
+    metrics = _evaluate_rows(
+        measure, queries, query_labels, gallery, gallery_labels, ks=ks, same_set=same_set
+    )
+    return metrics.with_nmi(nmi(gallery.vectors, gallery_labels, seed)) if with_nmi else metrics
 
 
 def measure_pairs_of(

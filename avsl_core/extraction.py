@@ -1,5 +1,6 @@
 """Encode a folder's pictures to arrays that any program can read."""
 
+import functools
 import logging
 import os
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from avsl_core.batches import MemoryBatches
 from avsl_core.checkpoint import Checkpoint
 from avsl_core.data import list_pictures
 from avsl_core.data.loading import in_order
@@ -21,7 +23,16 @@ from avsl_core.errors import AvslError, ConfigError, DataError, ImageError
 from avsl_core.images import PICTURE_SUFFIXES, Preprocess
 from avsl_core.models import Rows, SimilarityModel
 
-__all__ = ["Extraction", "Listed", "extract_pictures", "list_for_extraction", "write_arrays"]
+__all__ = [
+    "Extraction",
+    "Listed",
+    "PictureList",
+    "as_list",
+    "extract_pictures",
+    "list_for_extraction",
+    "write_arrays",
+    "write_npz",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +109,7 @@ def extract_pictures(
     Args:
         checkpoint: Model and preprocessing.
         pictures: What to encode.
-        batch_size: Pictures per pass.
+        batch_size: Pictures per pass; halved where the device's memory is full.
         workers: Processes that decode; 0 decodes here.
         precision: Of the trunk; heads always work in float32.
         progress: Whether to show a bar on standard error.
@@ -107,11 +118,13 @@ def extract_pictures(
         DataError: If no picture could be read.
     """
     loader: DataLoader[Any] = DataLoader(
-        _Pictures(pictures, checkpoint.preprocess),
+        PictureList(pictures, checkpoint.preprocess),
         batch_size=batch_size,
         num_workers=workers,
-        collate_fn=_as_list,
+        collate_fn=as_list,
     )
+    batches = MemoryBatches(batch_size)
+    encode = functools.partial(_encode, checkpoint.model, precision=precision)
     rows: list[Rows] = []
     kept: list[Listed] = []
     skipped: list[str] = []
@@ -124,7 +137,7 @@ def extract_pictures(
             images = [image for _, image in batch if isinstance(image, Tensor)]
             if images:
                 read = [pictures[number] for number, image in batch if isinstance(image, Tensor)]
-                encoded = _encode(checkpoint.model, torch.stack(images), precision)
+                encoded = Rows.concatenate(batches.run(encode, torch.stack(images)))
                 finite = encoded.vectors.isfinite().all(dim=1) & encoded.gates.isfinite().all(dim=1)
                 rows.append(encoded[finite])
                 for picture, fine in zip(read, finite.tolist(), strict=True):
@@ -169,6 +182,15 @@ def write_arrays(checkpoint: Checkpoint, extraction: Extraction, path: Path) -> 
         "parts": np.array(measure.parts, dtype=np.str_),
         "widths": np.array(measure.widths, dtype=np.int64),
     }
+    write_npz(path, arrays)
+
+
+def write_npz(path: Path, arrays: dict[str, Any]) -> None:
+    """Write arrays as one file, whole or not at all.
+
+    Raises:
+        AvslError: If it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -178,8 +200,7 @@ def write_arrays(checkpoint: Checkpoint, extraction: Extraction, path: Path) -> 
     except OSError as error:
         raise AvslError(f"{path}: could not be written ({error.strerror}); choose another place") from error
     finally:
-        if temporary.exists():  # gone when all went well
-            temporary.unlink()
+        temporary.unlink(missing_ok=True)  # gone when all went well
 
 
 def _encode(model: SimilarityModel, images: Tensor, precision: Precision) -> Rows:
@@ -190,7 +211,7 @@ def _encode(model: SimilarityModel, images: Tensor, precision: Precision) -> Row
     return rows.to("cpu").to(torch.float32)
 
 
-class _Pictures(Dataset[tuple[int, Tensor | str]]):
+class PictureList(Dataset[tuple[int, Tensor | str]]):
     """Pictures ready for the network, each with its number; what is wrong with it where it cannot be read."""
 
     def __init__(self, pictures: Sequence[Listed], preprocess: Preprocess) -> None:
@@ -206,5 +227,6 @@ class _Pictures(Dataset[tuple[int, Tensor | str]]):
             return index, str(error)
 
 
-def _as_list(pictures: list[tuple[int, Tensor | str]]) -> list[tuple[int, Tensor | str]]:
+def as_list(pictures: list[tuple[int, Tensor | str]]) -> list[tuple[int, Tensor | str]]:
+    """What a loader makes of some of them: the list itself, as not all need be pictures."""
     return pictures

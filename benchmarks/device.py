@@ -1,10 +1,11 @@
 """Training and encoding rates on whatever device there is, and how far they are from its ceiling.
 
-    python benchmarks/device.py [--device cuda] [--trunk resnet50] [--batch 180] [--amp bf16]
+    python benchmarks/device.py [--recipe cub] [--device cuda] [--trunk resnet50] [--batch 180] [--amp bf16]
 
-For AVSL with the published levels: pictures per second of whole training steps and of encoding, with and
-without torch.compile, peak memory, and the share of the device's own matrix-product rate (measured in the
-same run, same number type) that the step's floating-point operations reach.
+For a recipe's method at its batch and resolution (cub is AVSL's; diml, cgd, raml): pictures per second of
+whole training steps and of encoding, with and without torch.compile, peak memory, and the share of the
+device's own matrix-product rate (measured in the same run, same number type) that the step's floating-point
+operations reach. A loss that is not finite ends it.
 """
 
 import argparse
@@ -25,9 +26,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from avsl_core.encoding import trunk_precision
 from avsl_core.models import build_model
-from avsl_core.training import TrainConfig
+from avsl_core.training import RECIPES, TrainConfig
 from avsl_core.training.distributed import resolve_device
-from avsl_core.training.objectives import OBJECTIVES
+from avsl_core.training.methods import OBJECTIVES
 
 _RAW = argparse.RawDescriptionHelpFormatter
 CLASSES = 100
@@ -37,16 +38,17 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_RAW)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--recipe", choices=tuple(RECIPES), default="cub")
     parser.add_argument("--trunk", default="resnet50")
-    parser.add_argument("--batch", type=int, default=180)
-    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--batch", type=int, help="pictures of a pass; the recipe's if not given")
+    parser.add_argument("--size", type=int, help="their side; the recipe's if not given")
     parser.add_argument("--amp", choices=("none", "bf16"), default="bf16")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--no-compile", action="store_true", help="leave the compiled rows out")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/device.json"))
     options = parser.parse_args()
     device = resolve_device(options.device)
-    base = TrainConfig(backbone=options.trunk, weights="none", amp=options.amp, batch_size=options.batch)
+    base = recipe(options)
     ceiling = matmul_rate(device, options.amp)
     rows = {}
     for compiled in (False,) if options.no_compile else (False, True):
@@ -57,6 +59,7 @@ def main() -> None:
             rows[f"{name}{', compiled' if compiled else ''}"] = row
             print(name, compiled, json.dumps(row), flush=True)
     document = {
+        "recipe": options.recipe,
         "trunk": options.trunk,
         "batch": options.batch,
         "size": options.size,
@@ -69,23 +72,59 @@ def main() -> None:
     options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
+def recipe(options: argparse.Namespace) -> TrainConfig:
+    """The recipe with random weights, in passes of the size asked for; sizes not asked for are filled in."""
+    config = RECIPES[options.recipe]
+    views = config.views_at(config.total_epochs - 1)
+    if options.batch is None:
+        options.batch = config.batch_size // config.accumulation * views
+    if options.size is None:
+        options.size = config.preprocess.size
+    side = round(options.size * config.raml.student_size / config.preprocess.size)
+    trunks = {"student_backbone": options.trunk} if config.raml.student_backbone != "shared" else {}
+    return replace(
+        config,
+        backbone=options.trunk,
+        weights="none",
+        amp=options.amp,
+        cached=False,
+        accumulation=1,
+        samples_per_class=0,
+        batch_size=max(2, options.batch // views),
+        preprocess=replace(config.preprocess, size=options.size, resize=options.size),
+        raml=replace(config.raml, student_size=max(1, side), student_weights="none", **trunks),
+    )
+
+
 def training_step(
     config: TrainConfig, device: torch.device, options: argparse.Namespace
 ) -> Callable[[], None]:
     """One optimiser step of the whole network on a fixed batch."""
     torch.manual_seed(0)
-    model = build_model(config.method, config.model_options()).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    objective = OBJECTIVES[config.method](model, config, CLASSES).to(device).train()
+    kind = OBJECTIVES[config.method]
+    model = build_model(config.method, kind.model_options(config)).to(
+        device, memory_format=torch.channels_last
+    )  # type: ignore[call-overload]
+    objective = kind(model, config, CLASSES).to(device)
+    last = config.total_epochs - 1
+    objective.begin_epoch(last)  # RAML's student learns in the last epochs
+    objective.set_trainable(config.stages_at(last))
+    objective.train()
     if config.compile:
         model.trunk.compile()
     optimizer = torch.optim.AdamW(objective.parameter_groups(), fused=device.type == "cuda")
     images = pictures(device, options)
-    labels = torch.arange(options.batch, device=device) % CLASSES
+    # Two pictures of each class, all views of a picture together.
+    alike = 2 * config.views_at(last)
+    labels = torch.arange(options.batch, device=device) // alike % CLASSES
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        objective(images, labels)["total"].backward()
+        loss = objective(images, labels)["total"]
+        loss.backward()
         optimizer.step()
+        if not bool(loss.isfinite()):
+            raise SystemExit(f"{options.recipe}: the loss is {loss.item()}")
 
     return step
 
@@ -94,7 +133,8 @@ def encoding_step(
     config: TrainConfig, device: torch.device, options: argparse.Namespace
 ) -> Callable[[], None]:
     """Encode one batch, without keeping its maps."""
-    model = build_model(config.method, config.model_options()).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    shape = OBJECTIVES[config.method].model_options(config)
+    model = build_model(config.method, shape).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.eval()
     if config.compile:
         model.trunk.compile()

@@ -25,7 +25,7 @@ from machine import describe_machine
 from avsl_core import load
 from avsl_core.models import build_model
 from avsl_core.training import TrainConfig
-from avsl_core.training.objectives import OBJECTIVES
+from avsl_core.training.methods import OBJECTIVES
 
 TRUNKS: dict[str, tuple[int | str, ...]] = {"tf_efficientnet_lite0": (3, 4, "head"), "resnet18": (2, 3, 4)}
 _RAW = argparse.RawDescriptionHelpFormatter
@@ -72,8 +72,9 @@ def training_ratio(trunk: str, levels: tuple[int | str, ...], steps: int) -> dic
 def training_step(config: TrainConfig) -> Callable[[], None]:
     """One whole optimiser step on a fixed batch."""
     torch.manual_seed(0)
-    model = build_model(config.method, config.model_options()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    objective = OBJECTIVES[config.method](model, config, CLASSES).train()
+    kind = OBJECTIVES[config.method]
+    model = build_model(config.method, kind.model_options(config)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    objective = kind(model, config, CLASSES).train()
     model.trunk.set_trainable("all")
     optimizer = torch.optim.AdamW(objective.parameter_groups())
     images = torch.rand(BATCH, 3, 224, 224).contiguous(memory_format=torch.channels_last)

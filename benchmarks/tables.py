@@ -14,6 +14,9 @@ COLUMNS = {"recall@1": "R@1", "recall@2": "R@2", "recall@4": "R@4", "recall@8": 
 def tables() -> list[str]:
     """Each table as markdown lines joined."""
     return [
+        methods(),
+        matching(),
+        sketches(),
         birds(),
         default_model(),
         speed(),
@@ -25,6 +28,61 @@ def tables() -> list[str]:
         growth(),
         galleries(),
     ]
+
+
+def methods() -> str:
+    """Every method on the same unseen species and the same budget."""
+    found = read("methods")
+    lines = [
+        "| method | R@1 | MAP@R | bytes a picture | ms: encode a query / search | deletion | insertion |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, values in found["summary"].items():
+        cost, true = found["costs"][name], found["faithfulness"][name]
+        retrieval = " | ".join(
+            f"{100 * values[key]['mean']:.1f} ± {100 * values[key]['deviation']:.1f}"
+            for key in ("recall@1", "map@r")
+        )
+        maps = " | ".join(
+            f"{true['ledger'][key]:.2f} ({true['random'][key]:.2f})" for key in ("deletion", "insertion")
+        )
+        times = f"{cost['encode_ms']:.0f} / {cost['search_ms']:.1f}"
+        lines.append(f"| {name} | {retrieval} | {cost['bytes']:,} | {times} | {maps} |")
+    return "\n".join(lines)
+
+
+def matching() -> str:
+    """How fast cells are matched."""
+    found = read("diml_speed")
+    rates = found["pairs_per_second"]
+    return "\n".join(
+        [
+            "| pairs matched a second | |",
+            "|---|---|",
+            f"| all at once | {rates['batched']:,} |",
+            f"| loop over queries, {found['top_k']} candidates each | {rates['query_loop']:,} "
+            f"({found['over_query_loop']:.1f} x) |",
+            f"| loop over pairs | {rates['pair_loop']:,} ({found['over_pair_loop']:.0f} x) |",
+        ]
+    )
+
+
+def sketches() -> str:
+    """Adaptation to drawn birds' likeness on paper."""
+    found = read("adaptation_pairs")
+    keys = ("asymmetric_recall@1", "asymmetric_recall@3", "asymmetric_recall@5")
+    lines = [
+        "| pairs | features | aR@1 | aR@3 | aR@5 |",
+        "|---|---|---|---|---|",
+    ]
+    for kind, table in found["sets"].items():
+        for name, row in table["rows"].items():
+            cells = " | ".join(
+                f"{100 * row['after'][key]['mean']:.1f} ± {100 * row['after'][key]['deviation']:.1f}"
+                for key in keys
+            )
+            lines.append(f"| {kind} | {name} | {cells} |")
+    return "\n".join(lines)
 
 
 def birds() -> str:

@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from avsl_core.models import AvslConfig, AvslModel, BackboneConfig, EmbeddingConfig, EmbeddingModel
+from avsl_core.models import (
+    AdaptationConfig,
+    AdaptationModel,
+    AvslConfig,
+    AvslModel,
+    BackboneConfig,
+    CgdConfig,
+    CgdModel,
+    EmbeddingConfig,
+    EmbeddingModel,
+    RamlConfig,
+    RamlModel,
+)
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 TINY_TRUNK = "mobilenetv3_small_050"
@@ -25,10 +37,10 @@ def dtype(request):
 
 @pytest.fixture(scope="session")
 def published():
-    """Inputs and outputs of the published implementation: published("embedding_0") -> tensor."""
+    """Inputs and outputs of the published code: published("embedding_0") of AVSL, published("cgd/map")."""
     with np.load(Path(__file__).parent / "functional" / "published_values.npz", allow_pickle=False) as file:
-        arrays = {name: torch.from_numpy(file[name]) for name in file.files if name.startswith("avsl/")}
-    return lambda name: arrays[f"avsl/{name}"].clone()
+        arrays = {name: torch.from_numpy(file[name]) for name in file.files}
+    return lambda name: arrays[name if "/" in name else f"avsl/{name}"].clone()
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +65,48 @@ def avsl():
 def embedding():
     """One tiny embedding of three levels for all tests that only read it."""
     return build_embedding()
+
+
+@pytest.fixture(scope="session")
+def new_cgd():
+    """new_cgd(seed, **options): a tiny CGD model in evaluation mode, its last stage without down-sampling."""
+    return build_cgd
+
+
+@pytest.fixture(scope="session")
+def cgd():
+    """One tiny CGD model for all tests that only read it."""
+    return build_cgd()
+
+
+@pytest.fixture(scope="session")
+def new_adaptation():
+    """new_adaptation(seed, **options): a tiny adaptation in evaluation mode, its PCA (if any) fitted."""
+    return build_adaptation
+
+
+@pytest.fixture(scope="session")
+def adaptation():
+    """One tiny adaptation for all tests that only read it."""
+    return build_adaptation()
+
+
+@pytest.fixture(scope="session")
+def new_raml():
+    """new_raml(seed, student=level, **options): a tiny RAML model in evaluation mode, as if trained."""
+    return build_raml
+
+
+@pytest.fixture(scope="session")
+def raml():
+    """One tiny RAML model, teacher at 64 pixels and student at 32, for all tests that only read it."""
+    return build_raml()
+
+
+@pytest.fixture(scope="session")
+def raml_student(raml):
+    """The same model when its student looks at both sides."""
+    return raml.with_sides("student")
 
 
 @pytest.fixture(scope="session")
@@ -84,4 +138,39 @@ def build_embedding(seed=0, *, trunk=TINY_TRUNK, levels=(2, 3, 4), **options):
         model = EmbeddingModel(config).eval().requires_grad_(False)
         for bias in model.biases:
             bias.copy_(0.1 * torch.randn_like(bias))
+    return model
+
+
+def build_cgd(seed=0, *, trunk=TINY_TRUNK, levels=(4,), undownsampled=True, **options):
+    config = CgdConfig(BackboneConfig(trunk, levels, undownsampled), **{"nodes": 12} | options)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return CgdModel(config).eval().requires_grad_(False)
+
+
+def build_adaptation(seed=0, *, trunk=TINY_TRUNK, levels=(1, 2, 4), **options):
+    config = AdaptationConfig(BackboneConfig(trunk, levels), **{"width": 16} | options)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = AdaptationModel(config).eval().requires_grad_(False)
+        if config.pca:
+            # As features are: every level of length 1, and not far from one another.
+            maps = [torch.rand(40, channels, 2, 2) for channels in model.trunk.channels]
+            model.head.fit_pca(model.features(maps))
+        if config.kind == "peterson":
+            model.head.weight.add_(torch.randn_like(model.head.weight))
+    return model
+
+
+def build_raml(seed=0, *, trunk=TINY_TRUNK, levels=(4,), student=None, **options):
+    student = None if student is None else BackboneConfig(trunk, student)
+    options = {"nodes": 12, "student_size": 32} | options
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = RamlModel(RamlConfig(BackboneConfig(trunk, levels), student, **options))
+        model = model.eval().requires_grad_(False)
+        for bias in model.biases:
+            bias.copy_(0.1 * torch.randn_like(bias))
+        for exponent in model.exponents:
+            exponent.add_(0.5 * torch.randn_like(exponent))
     return model

@@ -20,9 +20,11 @@ def test_every_script_can_be_started(script):
     assert done.stdout
 
 
-def test_the_rates_of_a_device_are_measured(tmp_path):
+@pytest.mark.parametrize("recipe", ["cub", "diml", "cgd", "raml"])
+def test_the_rates_of_a_device_are_measured(recipe, tmp_path):
     out = tmp_path / "device.json"
-    options = ["--device", "cpu", "--trunk", "resnet18", "--batch", "4", "--size", "64", "--amp", "none"]
+    options = ["--device", "cpu", "--trunk", "resnet18", "--size", "64", "--amp", "none", "--recipe", recipe]
+    options += ["--batch", "16" if recipe == "raml" else "4"]
     done = run("device.py", *options, "--steps", "1", "--no-compile", "--out", str(out))
     assert done.returncode == 0, done.stderr
     rows = json.loads(out.read_text())["rows"]

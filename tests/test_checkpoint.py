@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pickle
+import sys
 
 import pytest
 import safetensors
@@ -12,8 +13,11 @@ import torch
 
 from avsl_core.checkpoint import (
     Checkpoint,
+    describe_checkpoint,
     find_checkpoint,
+    fingerprint,
     load_checkpoint,
+    round_weights,
     save_checkpoint,
     shipped_checkpoints,
 )
@@ -281,6 +285,15 @@ class TestDamage:
                 assert "flipped.safetensors" in str(error)
 
 
+def test_what_needs_a_package_that_is_not_there_names_it(rewrite, monkeypatch):
+    monkeypatch.setitem(sys.modules, "open_clip", None)  # as if it were not installed
+    model = {"backbone": {"name": "clip:RN50", "levels": [1, 2]}}
+    path = rewrite(lambda description: description | {"method": "adaptation", "model": model})
+    with pytest.raises(CheckpointError, match="pip install open_clip_torch") as caught:
+        load_checkpoint(path)
+    assert "get it again" not in str(caught.value)
+
+
 class TestWriting:
     def test_makes_missing_folders(self, checkpoint, tmp_path):
         assert save_checkpoint(checkpoint, tmp_path / "a" / "b" / "m.safetensors").is_file()
@@ -331,3 +344,41 @@ class MakesFolder:
 
     def __reduce__(self):
         return os.mkdir, (self.path,)
+
+
+class TestPapers:
+    def test_papers_are_read_without_the_weights(self, file, checkpoint):
+        papers = describe_checkpoint(file)
+        assert (papers.path, papers.method, papers.class_names) == (file, "avsl", checkpoint.class_names)
+        assert papers.metrics == {"validation": {"recall@1": 0.875}}
+
+    def test_shipped_ones_are_found_by_name(self):
+        for name, path in shipped_checkpoints().items():
+            assert describe_checkpoint(name).path == path
+
+    @pytest.mark.parametrize("method", [None, 3, ["avsl"]])
+    def test_papers_that_name_no_method_are_refused(self, rewrite, method):
+        path = rewrite(lambda description: description | {"method": method})
+        with pytest.raises(CheckpointError, match="names no method"):
+            describe_checkpoint(path)
+
+    def test_a_file_that_was_cut_short_is_refused(self, file, tmp_path):
+        (tmp_path / "cut.safetensors").write_bytes(file.read_bytes()[:-5])
+        with pytest.raises(CheckpointError, match="cut short"):
+            describe_checkpoint(tmp_path / "cut.safetensors")
+
+
+def test_a_compact_file_is_smaller_and_loses_nothing_of_rounded_weights(tmp_path, new_embedding):
+    model = new_embedding(levels=(4,))
+    round_weights(model)
+    checkpoint = Checkpoint(model, Preprocess(size=64, resize=64))
+    plain = save_checkpoint(checkpoint, tmp_path / "plain.safetensors")
+    compact = save_checkpoint(checkpoint, tmp_path / "compact.safetensors", compact=True)
+    assert compact.stat().st_size < 0.6 * plain.stat().st_size
+    assert fingerprint(load_checkpoint(compact)) == fingerprint(load_checkpoint(plain))
+
+
+def test_a_compact_file_keeps_all_digits_of_weights_that_were_not_rounded(tmp_path, new_embedding):
+    checkpoint = Checkpoint(new_embedding(levels=(4,)), Preprocess(size=64, resize=64))
+    compact = save_checkpoint(checkpoint, tmp_path / "compact.safetensors", compact=True)
+    assert fingerprint(load_checkpoint(compact)) == fingerprint(checkpoint)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from avsl_core.config import from_dict, parse_override, to_dict
 from avsl_core.errors import ConfigError
-from avsl_core.models import AvslConfig, BackboneConfig
+from avsl_core.models import AvslConfig, BackboneConfig, build_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,11 @@ class TestRoundTrip:
         assert from_dict(Outer, json.loads(json.dumps(to_dict(config)))) == config
 
     def test_to_dict_is_plain(self):
-        assert to_dict(BackboneConfig("net", (1, "head"))) == {"name": "net", "levels": [1, "head"]}
+        assert to_dict(BackboneConfig("net", (1, "head"))) == {
+            "name": "net",
+            "levels": [1, "head"],
+            "undownsampled": False,
+        }
 
     def test_to_dict_gives_groups_within_groups(self):
         assert to_dict(Outer())["inner"] == {"depth": 2, "names": ["a"]}
@@ -102,6 +106,10 @@ class TestFromDict:
             ConfigError, match=r"unknown key 'dept' in file\.json: inner; known: depth, names"
         ):
             from_dict(Outer, {"inner": {"dept": 1}}, where="file.json")
+
+    def test_unknown_key_in_a_group_of_several_kinds_is_named(self):
+        with pytest.raises(ConfigError, match="unknown key 'nodez'"):
+            build_model("diml", {"base": {"nodez": 5}})
 
     def test_a_missing_key_without_default_is_named(self):
         with pytest.raises(ConfigError, match="card lacks 'size'"):

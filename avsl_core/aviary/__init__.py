@@ -15,6 +15,7 @@ except ImportError as error:
     ) from error
 
 from avsl_core.aviary.alter import KINDS, alter_part, possible_changes
+from avsl_core.aviary.individuals import sample_individual
 from avsl_core.aviary.pairs import (
     MIN_DIFFERENCE,
     RELATIONS,
@@ -39,8 +40,10 @@ from avsl_core.aviary.parameters import (
 from avsl_core.aviary.pictures import AviaryPicture, draw
 from avsl_core.aviary.render import part_masks, render
 from avsl_core.aviary.scenes import calm_scene, sample_scene
+from avsl_core.aviary.sketch import SKETCHES, sketch
 from avsl_core.aviary.species import SPLITS, Species, all_species, species_of
 from avsl_core.aviary.write import FORMATS, WriteReport, write_aviary
+from avsl_core.aviary.write_pairs import DrawnPair, PairReport, draw_pair, write_pairs
 
 __all__ = [
     "BACKGROUNDS",
@@ -52,11 +55,14 @@ __all__ = [
     "PALETTES",
     "PARTS",
     "RELATIONS",
+    "SKETCHES",
     "SPLITS",
     "TEXTURES",
     "AviaryPicture",
     "Bird",
     "Build",
+    "DrawnPair",
+    "PairReport",
     "Palette",
     "Part",
     "PartPair",
@@ -68,12 +74,16 @@ __all__ = [
     "alter_part",
     "calm_scene",
     "draw",
+    "draw_pair",
     "part_masks",
     "part_pairs",
     "possible_changes",
     "render",
+    "sample_individual",
     "sample_scene",
+    "sketch",
     "species_of",
     "species_pairs",
     "write_aviary",
+    "write_pairs",
 ]

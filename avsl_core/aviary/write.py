@@ -31,7 +31,7 @@ from avsl_core.aviary.species import SPLITS, all_species
 from avsl_core.data import PictureSet, Split, write_split
 from avsl_core.errors import ConfigError, DataError
 
-__all__ = ["FORMATS", "WriteReport", "write_aviary"]
+__all__ = ["FORMATS", "WriteReport", "check_arguments", "encode_picture_file", "write_aviary"]
 
 FORMATS: tuple[str, ...] = ("webp", "png", "jpg")
 """Endings of the picture files; webp and jpg at a quality of 90."""
@@ -105,7 +105,7 @@ def write_aviary(
         DataError: A folder holds anything else than this run's files, or cannot be written.
     """
     started = time.monotonic()
-    _check_arguments(seed, size, workers, format)
+    check_arguments(seed, size, workers, format)
     plan = plan_pictures(count, split, species)
     chosen = len({picture.species for picture in plan})
     settings = {"count": count, "seed": seed, "size": size, "split": split, "species": chosen}
@@ -130,7 +130,12 @@ def write_aviary(
     return WriteReport(folder, len(plan), len(missing), chosen, time.monotonic() - started)
 
 
-def _check_arguments(seed: int, size: int, workers: int | None, format: str) -> None:
+def check_arguments(seed: int, size: int, workers: int | None, format: str) -> None:
+    """Refuse what no folder of the aviary can be drawn with.
+
+    Raises:
+        ConfigError: An argument is out of range.
+    """
     if seed < 0:
         raise ConfigError(f"seed must be 0 or more, not {seed}")
     if not _SIZES[0] <= size <= _SIZES[1]:
@@ -170,7 +175,7 @@ def _draw_files(
 ) -> None:
     for planned in pictures:
         picture = draw(all_species()[planned.species], _seed(planned, seed), size)
-        replace_file(folder / f"{planned.stem}.{format}", _encoded(picture.pixels, format))
+        replace_file(folder / f"{planned.stem}.{format}", encode_picture_file(picture.pixels, format))
         if mask_folder is not None:
             replace_file(mask_folder / f"{planned.stem}.png", _labels(picture, size))
 
@@ -179,7 +184,8 @@ def _seed(picture: PlannedPicture, seed: int) -> tuple[int, int, int]:
     return seed, picture.species, picture.number
 
 
-def _encoded(pixels: NDArray[np.uint8], format: str) -> bytes:
+def encode_picture_file(pixels: NDArray[np.uint8], format: str) -> bytes:
+    """A picture as the content of a file, in one of :data:`FORMATS`."""
     options: dict[str, dict[str, Any]] = {
         # Method 2 takes half the time of the usual 4 for files a few per cent larger.
         "webp": {"format": "WEBP", "quality": 90, "method": 2},

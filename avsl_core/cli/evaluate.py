@@ -2,19 +2,24 @@
 
 import argparse
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from avsl_core.checkpoint import Checkpoint, load_checkpoint
-from avsl_core.cli.output import add_device_option, add_json_option, print_json, print_lines
+from avsl_core.cli.output import add_crop_option, add_device_option, add_json_option, print_json, print_lines
 from avsl_core.data import DATASETS, LoadOptions, PictureSet, kind_of, load_dataset, read_folder
 from avsl_core.encoding import encode_pictures
 from avsl_core.errors import ConfigError, DataError
-from avsl_core.evaluation import evaluate_encoding, evaluate_queries
-from avsl_core.models import Encoding, Role
+from avsl_core.evaluation import evaluate_encoding, evaluate_queries, evaluate_rows
+from avsl_core.metrics import RetrievalMetrics
+from avsl_core.models import Encoding, RamlModel, Role, Rows
+from avsl_core.models.raml import Sides
+from avsl_core.multiscale import multiscale_rows, parse_scales
 from avsl_core.training.distributed import resolve_device
 
-__all__ = ["add_command"]
+__all__ = ["add_command", "read_parts"]
 
 _DESCRIPTION = """\
 Evaluate a checkpoint on FOLDER/<class>/<picture>, on a part of a split file, or with --dataset on a
@@ -43,11 +48,22 @@ def add_command(commands: Any) -> None:
         "folder", type=Path, help="FOLDER/<class>/<picture>, a split file, or a set's archive"
     )
     parser.add_argument("--dataset", choices=tuple(DATASETS), help="what FOLDER holds, if not a plain folder")
-    parser.add_argument("--part", default="test", help="which part of a split file or published set (test)")
+    parser.add_argument("--part", help="which part of a split file or published set (test)")
+    add_crop_option(parser)
     add_json_option(parser)
     parser.add_argument("--nmi", action="store_true", help="cluster as well (k-means) and report NMI")
     parser.add_argument(
         "--full-ranking", action="store_true", help="measure every pair (slow), and report mAP as well"
+    )
+    parser.add_argument(
+        "--sides",
+        choices=("asymmetric", "student", "teacher"),
+        help="who looks at queries and gallery (RAML only; as the checkpoint says)",
+    )
+    parser.add_argument(
+        "--scales",
+        metavar="S,S,...",
+        help="encode each picture at several scales, such as 0.7,1,1.4, and average (plain vectors only)",
     )
     parser.add_argument("--batch-size", type=int, default=32, help="pictures per pass (%(default)s)")
     parser.add_argument("--workers", type=int, default=0, help="processes that decode pictures")
@@ -56,32 +72,50 @@ def add_command(commands: Any) -> None:
     parser.set_defaults(run=_run)
 
 
+def read_parts(options: argparse.Namespace) -> tuple[PictureSet, PictureSet | None]:
+    """The queries that ``folder``, ``dataset`` and ``part`` name, and the gallery where it is another set.
+
+    Cropped to boxes where the command has ``crop_to_box`` and it is set.
+
+    Raises:
+        ConfigError: If a part of a plain folder is asked for.
+        DataError: If they cannot be read, there is no such part, or they have no boxes to crop to.
+    """
+    kind = options.dataset or kind_of(options.folder)
+    cropped: bool = getattr(options, "crop_to_box", False)
+    if kind == "folder":
+        if options.part is not None:
+            raise ConfigError(
+                f"--part {options.part}: {options.folder} is a plain folder, which has no parts; leave "
+                "--part out, or give a split file"
+            )
+        return replace(read_folder(options.folder), cropped=cropped), None
+    part = options.part or "test"
+    split = load_dataset(kind, options.folder, LoadOptions(val_fraction=0.0, crop_to_box=cropped))
+    if split.query is not None and split.gallery is not None and part == "test":
+        return split.query, split.gallery
+    parts = split.parts()
+    if part not in parts:
+        raise DataError(f"{options.folder}: has no part {part!r}; it has {', '.join(parts)}")
+    return parts[part], None
+
+
 def _run(options: argparse.Namespace) -> int:
     if options.batch_size < 1 or options.workers < 0:
         raise ConfigError("--batch-size must be at least 1 and --workers 0 or more")
     checkpoint = load_checkpoint(options.checkpoint, resolve_device(options.device))
-    queries, gallery = _parts(options)
-    started = time.monotonic()
-    encoding = _encode(checkpoint, queries, "query", options)
-    if gallery is None:
-        metrics = evaluate_encoding(
-            checkpoint.model,
-            encoding,
-            queries.labels,
-            with_nmi=options.nmi,
-            with_pairs=False,
-            full_ranking=options.full_ranking,
-        ).metrics
-    else:
-        others = _encode(checkpoint, gallery, "gallery", options)
-        metrics = evaluate_queries(
-            checkpoint.model,
-            encoding,
-            queries.labels,
-            others,
-            gallery.labels,
-            full_ranking=options.full_ranking,
+    checkpoint = _with_sides(checkpoint, options.sides)
+    scales = None if options.scales is None else parse_scales(options.scales)
+    queries, gallery = read_parts(options)
+    if gallery is not None and options.nmi:
+        raise ConfigError(
+            f"--nmi clusters one set, and {options.folder} has queries and a gallery: leave --nmi out"
         )
+    started = time.monotonic()
+    if scales is None:
+        metrics = _judge(checkpoint, queries, gallery, options)
+    else:
+        metrics = _judge_scales(checkpoint, queries, gallery, scales, options)
     seconds = time.monotonic() - started
     values = metrics.to_dict()
     if options.json:
@@ -97,27 +131,84 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _parts(options: argparse.Namespace) -> tuple[PictureSet, PictureSet | None]:
-    """The queries, and the gallery where it is not the queries themselves."""
-    kind = options.dataset or kind_of(options.folder)
-    if kind == "folder":
-        return read_folder(options.folder), None
-    split = load_dataset(kind, options.folder, LoadOptions(val_fraction=0.0))
-    if split.query is not None and split.gallery is not None and options.part == "test":
-        return split.query, split.gallery
-    parts = split.parts()
-    if options.part not in parts:
-        raise DataError(f"{options.folder}: has no part {options.part!r}; it has {', '.join(parts)}")
-    return parts[options.part], None
+def _with_sides(checkpoint: Checkpoint, sides: Sides | None) -> Checkpoint:
+    if sides is None:
+        return checkpoint
+    if not isinstance(checkpoint.model, RamlModel):
+        raise ConfigError(f"--sides {sides}: only RAML has two sides, this is {checkpoint.model.method}")
+    return replace(checkpoint, model=checkpoint.model.with_sides(sides))
+
+
+def _judge(
+    checkpoint: Checkpoint, queries: PictureSet, gallery: PictureSet | None, options: argparse.Namespace
+) -> RetrievalMetrics:
+    if gallery is None:
+        return evaluate_encoding(
+            checkpoint.model,
+            _encode(checkpoint, queries, None, options),  # each picture is asked for and found
+            queries.labels,
+            with_nmi=options.nmi,
+            with_pairs=False,
+            full_ranking=options.full_ranking,
+        ).metrics
+    return evaluate_queries(
+        checkpoint.model,
+        _encode(checkpoint, queries, "query", options),
+        queries.labels,
+        _encode(checkpoint, gallery, "gallery", options),
+        gallery.labels,
+        full_ranking=options.full_ranking,
+    )
+
+
+def _judge_scales(
+    checkpoint: Checkpoint,
+    queries: PictureSet,
+    gallery: PictureSet | None,
+    scales: Sequence[float],
+    options: argparse.Namespace,
+) -> RetrievalMetrics:
+    if options.full_ranking:
+        raise ConfigError("--full-ranking does not go with --scales: leave one of them out")
+
+    def rows(pictures: PictureSet, *roles: Role) -> list[Rows]:
+        return multiscale_rows(
+            checkpoint.model,
+            checkpoint.preprocess,
+            pictures.paths,
+            scales,
+            roles=roles,
+            boxes=pictures.crops,
+            batch_size=options.batch_size,
+            workers=options.workers,
+            precision=options.precision,
+            progress=True,
+        )
+
+    if gallery is None:
+        asked, found = rows(queries, "query", "gallery")
+    else:
+        (asked,), (found,) = rows(queries, "query"), rows(gallery, "gallery")
+    others = queries if gallery is None else gallery
+    return evaluate_rows(
+        checkpoint.model.measure(),
+        asked,
+        queries.labels,
+        found,
+        others.labels,
+        same_set=gallery is None,
+        with_nmi=options.nmi,
+    )
 
 
 def _encode(
-    checkpoint: Checkpoint, pictures: PictureSet, role: Role, options: argparse.Namespace
+    checkpoint: Checkpoint, pictures: PictureSet, role: Role | None, options: argparse.Namespace
 ) -> Encoding:
     return encode_pictures(
         checkpoint.model,
         checkpoint.preprocess,
         pictures.paths,
+        boxes=pictures.crops,
         role=role,
         batch_size=options.batch_size,
         workers=options.workers,

@@ -14,7 +14,21 @@ from typing import NoReturn
 
 import torch
 
-from avsl_core.cli import aviary, compare, evaluate, extract, faithfulness, index, info, search, train
+from avsl_core.cli import (
+    adapt,
+    aviary,
+    compare,
+    evaluate,
+    extract,
+    faithfulness,
+    index,
+    info,
+    rerank,
+    retrieve,
+    search,
+    train,
+    tune,
+)
 from avsl_core.errors import AvslError
 
 __all__ = ["build_parser", "main"]
@@ -31,9 +45,11 @@ first steps:
   %(prog)s train --recipe cpu --data pictures/ --out my.safetensors
                                                         pictures/<class>/<picture>.jpg
   %(prog)s evaluate my.safetensors pictures/            R@1, R@2, ... of its neighbours
+  %(prog)s retrieve my.safetensors pictures/ sheet.png  who its neighbours are, drawn
   %(prog)s index default pictures/ gallery/             encode once, for searching
   %(prog)s search gallery/ cat.jpg --k 10               the most similar pictures, and why
   %(prog)s info my.safetensors                          what it is and how it was made
+  %(prog)s adapt pairs/ --out my.safetensors        pairs/left/<name>.jpg and pairs/right/<name>.jpg
   %(prog)s aviary birds/ --count 2000 --seed 1          made birds to train and judge on
 
 `%(prog)s COMMAND --help` explains a command."""
@@ -64,7 +80,21 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (train, evaluate, compare, index, search, extract, info, aviary, faithfulness):
+    for module in (
+        train,
+        tune,
+        adapt,
+        evaluate,
+        rerank,
+        retrieve,
+        compare,
+        index,
+        search,
+        extract,
+        info,
+        aviary,
+        faithfulness,
+    ):
         module.add_command(commands)
     return parser
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["add_device_option", "add_json_option", "print_json", "print_lines"]
+__all__ = ["add_crop_option", "add_device_option", "add_json_option", "print_json", "print_lines"]
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +17,15 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
 def add_device_option(parser: argparse.ArgumentParser) -> None:
     """Give a command ``--device``."""
     parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or cuda:N")
+
+
+def add_crop_option(parser: argparse.ArgumentParser) -> None:
+    """Give a command that reads data sets ``--crop-to-box``."""
+    parser.add_argument(
+        "--crop-to-box",
+        action="store_true",
+        help="look only at what is inside each picture's box (sets that have boxes: cub, cars)",
+    )
 
 
 def print_json(values: Mapping[str, Any]) -> None:

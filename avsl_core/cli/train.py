@@ -5,12 +5,12 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from avsl_core.cli.output import add_device_option, print_lines
+from avsl_core.cli.output import add_crop_option, add_device_option, print_lines
 from avsl_core.data import DATASETS, LoadOptions, Split, kind_of, load_dataset, write_split
 from avsl_core.errors import ConfigError, DataError
 from avsl_core.training import RECIPES, Trainer, TrainResult, find_recipe, start_process, stop_process
 
-__all__ = ["add_command"]
+__all__ = ["add_command", "add_learning_options", "data_record", "read_split"]
 
 _DESCRIPTION = """\
 Train a model by a named recipe. DATA is a folder of classes, DATA/<class>/<picture>, or a split file (.json),
@@ -24,6 +24,9 @@ recipes: {", ".join(RECIPES)}
   cub, cars, sop   the published ones (ResNet-50; a GPU)
   cpu              heads on cached maps of a small frozen trunk: minutes on two cores
   whole            the same small network, all of it learning (a GPU)
+  cgd, cpu-cgd     several descriptors of one map: the published recipe (a GPU), and on cached maps
+  diml, cpu-diml   cells of one map matched by optimal transport: the same two ways
+  raml, cpu-raml   a student that looks at small pictures, and its teacher: the same two ways
 
 examples:
   train_cli.py train --recipe cpu --data pictures/ --out my.safetensors
@@ -42,15 +45,27 @@ def add_command(commands: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_learning_options(parser)
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="CHECKPOINT", help="the .safetensors file to write"
+    )
+    parser.add_argument(
+        "--cache", type=Path, metavar="FOLDER", help="where cached maps go (beside the checkpoint)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the last whole epoch")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    add_device_option(parser)
+    parser.set_defaults(run=_run)
+
+
+def add_learning_options(parser: argparse.ArgumentParser) -> None:
+    """What a command that trains is told of recipe and pictures."""
     parser.add_argument("--recipe", required=True, metavar="NAME", help=f"one of {', '.join(RECIPES)}")
     parser.add_argument("--data", required=True, type=Path, help="folder, split file or archive")
     parser.add_argument(
         "--dataset",
         metavar="KIND",
         help=f"one of {', '.join(DATASETS)}; a .json is a split file, else folder",
-    )
-    parser.add_argument(
-        "--out", required=True, type=Path, metavar="CHECKPOINT", help="the .safetensors file to write"
     )
     parser.add_argument(
         "--set",
@@ -72,27 +87,44 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--download", action="store_true", help="fetch a torchvision data set if it is missing"
     )
-    parser.add_argument(
-        "--cache", type=Path, metavar="FOLDER", help="where cached maps go (beside the checkpoint)"
-    )
-    parser.add_argument("--resume", action="store_true", help="go on from the last whole epoch")
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
-    add_device_option(parser)
-    parser.set_defaults(run=_run)
+    add_crop_option(parser)
 
 
-def _run(options: argparse.Namespace) -> int:
-    config = find_recipe(options.recipe, options.set)
-    _check_out(options.out)
+def read_split(options: argparse.Namespace) -> Split:
+    """The division of the pictures that a command was given; it has a training part.
+
+    Raises:
+        DataError: If the pictures cannot be read, or none is for training.
+    """
     loading = LoadOptions(
         fractions=_fractions(options.split),
         val_fraction=options.val_fraction,
         seed=options.split_seed,
         download=options.download,
+        crop_to_box=options.crop_to_box,
     )
     split = load_dataset(_kind(options), options.data, loading)
     if split.train is None:
         raise DataError(f"{options.data}: has no training part")
+    return split
+
+
+def data_record(split: Split, options: argparse.Namespace) -> dict[str, Any]:
+    """What was learned from, for the checkpoint."""
+    return {
+        "data": options.data.name,
+        "dataset": _kind(options),
+        "parts": {name: {"classes": p.num_classes, "pictures": len(p)} for name, p in split.parts().items()},
+        "split_seed": options.split_seed,
+        "crop_to_box": options.crop_to_box,
+    }
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = find_recipe(options.recipe, options.set)
+    _check_out(options.out)
+    split = read_split(options)
+    assert split.train is not None
     logging.getLogger("avsl_core").setLevel(logging.WARNING if options.quiet else logging.INFO)
     process = start_process(options.device)
     try:
@@ -104,13 +136,16 @@ def _run(options: argparse.Namespace) -> int:
             process,
             cache_root=options.cache,
             progress=not options.quiet,
-            record=_record(split, options),
+            record=data_record(split, options),
         )
-        if process.is_first:
+
+        def keep_split() -> None:
             # Beside the run, so that `evaluate` can be given the classes that were held out.
-            trainer.folder.mkdir(parents=True, exist_ok=True)
-            write_split(split, trainer.folder / "split.json")
-        result = trainer.fit(resume=options.resume)
+            if process.is_first:
+                trainer.folder.mkdir(parents=True, exist_ok=True)
+                write_split(split, trainer.folder / "split.json")
+
+        result = trainer.fit(resume=options.resume, on_begin=keep_split)
     finally:
         stop_process()
     if process.is_first:
@@ -124,16 +159,6 @@ def _check_out(out: Path) -> None:
         raise ConfigError(f"--out {out}: is a folder; name the file to write, such as my.safetensors")
     if out.suffix == ".run":
         raise ConfigError(f"--out {out}: the run's own folder has that name; end it in .safetensors")
-
-
-def _record(split: Split, options: argparse.Namespace) -> dict[str, Any]:
-    """What was learned from, for the checkpoint."""
-    return {
-        "data": options.data.name,
-        "dataset": _kind(options),
-        "parts": {name: {"classes": p.num_classes, "pictures": len(p)} for name, p in split.parts().items()},
-        "split_seed": options.split_seed,
-    }
 
 
 def _kind(options: argparse.Namespace) -> str:

@@ -31,10 +31,11 @@ class PictureSet:
         name: what to call the set in messages and tables.
         boxes: where the object is, one (left, top, right, bottom) in pixels per picture, right and bottom
             exclusive; None when the set has no boxes.
+        cropped: whether a picture stands for what is inside its box, and nothing else of it is looked at.
 
     Raises:
         DataError: there are no pictures, lengths differ, a label is out of range, two classes have one
-            name, or a box is empty.
+            name, a box is empty, or there are none to crop to.
 
     Example:
         >>> birds = PictureSet((Path("a.jpg"), Path("b.jpg")), (0, 1), ("robin", "wren"), name="birds")
@@ -47,6 +48,7 @@ class PictureSet:
     class_names: tuple[str, ...]
     name: str
     boxes: tuple[Box, ...] | None = None
+    cropped: bool = False
 
     def __post_init__(self) -> None:
         if not self.paths:
@@ -65,6 +67,8 @@ class PictureSet:
             raise DataError(f"{self.name}: class name {repeated[0]!r} is given twice; names must differ")
         if self.boxes is not None:
             self._check_boxes(self.boxes)
+        elif self.cropped:
+            raise DataError(f"{self.name}: has no boxes to crop to; leave crop_to_box (--crop-to-box) out")
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -145,6 +149,15 @@ class PictureSet:
             boxes=None if self.boxes is None else tuple(self.boxes[index] for index in chosen),
         )
 
+    @property
+    def crops(self) -> tuple[Box, ...] | None:
+        """What to look at of each picture, or None for all of it."""
+        return self.boxes if self.cropped else None
+
+    def crop_of(self, index: int) -> Box | None:
+        """What to look at of one picture, or None for all of it."""
+        return None if self.crops is None else self.crops[index]
+
     def class_sizes(self) -> tuple[int, ...]:
         """Count the pictures of each class: one number per class, in class order."""
         counts = Counter(self.labels)
@@ -189,7 +202,7 @@ class PictureSet:
 def merge(sets: Sequence[PictureSet], prefix: bool = True) -> PictureSet:
     """Put several sets together, one after the other, for a model that learns from all of them.
 
-    Boxes are kept only when every set has them.
+    Boxes are kept only when every set has them, and cropping is for all sets or for none.
 
     Args:
         sets: at least one set.
@@ -200,7 +213,8 @@ def merge(sets: Sequence[PictureSet], prefix: bool = True) -> PictureSet:
         A set called after all of them ("birds+grocery").
 
     Raises:
-        ConfigError: no set is given, or two sets have one name though names are to be prefixed.
+        ConfigError: no set is given, two sets have one name though names are to be prefixed, or some are
+            cropped and others not.
         DataError: two sets share a class name and `prefix` is false.
     """
     if not sets:
@@ -208,6 +222,8 @@ def merge(sets: Sequence[PictureSet], prefix: bool = True) -> PictureSet:
     names = [pictures.name for pictures in sets]
     if prefix and len(set(names)) < len(names):
         raise ConfigError(f"merge: two sets have one name among {', '.join(names)}; rename one of them")
+    if len({pictures.cropped for pictures in sets}) > 1:
+        raise ConfigError(f"merge: of {', '.join(names)} some are cropped to boxes and others are not")
     paths: list[Picture] = []
     labels: list[int] = []
     class_names: list[str] = []
@@ -224,4 +240,5 @@ def merge(sets: Sequence[PictureSet], prefix: bool = True) -> PictureSet:
         tuple(class_names),
         "+".join(names),
         tuple(boxes) if all_have_boxes else None,
+        sets[0].cropped,
     )

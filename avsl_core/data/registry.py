@@ -34,6 +34,7 @@ class LoadOptions:
         seed: which of the random divisions.
         download: get a torchvision set that is not there.
         check_counts: compare a published set with its published numbers.
+        crop_to_box: look only at what is inside each picture's box, for sets that have boxes (cub, cars).
     """
 
     fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
@@ -41,6 +42,7 @@ class LoadOptions:
     seed: int = 0
     download: bool = False
     check_counts: bool = True
+    crop_to_box: bool = False
 
 
 Reader = Callable[[Path, LoadOptions], Split]
@@ -68,11 +70,17 @@ def load_dataset(spec: str, root: str | os.PathLike[str], options: LoadOptions |
 
     Raises:
         ConfigError: the name or an option is not valid.
-        DataError: the data set is missing, incomplete or not laid out as expected.
+        DataError: the data set is missing, incomplete or not laid out as expected, or is to be cropped and
+            has no boxes.
     """
     if spec not in DATASETS:
         raise ConfigError(f"no data set {spec!r}; known are {', '.join(DATASETS)}")
-    return DATASETS[spec](Path(root), options or LoadOptions())
+    options = options or LoadOptions()
+    split = DATASETS[spec](Path(root), options)
+    if options.crop_to_box:
+        cropped = {name: dataclasses.replace(part, cropped=True) for name, part in split.parts().items()}
+        split = dataclasses.replace(split, **cropped)
+    return split
 
 
 def _divide(pictures: PictureSet, options: LoadOptions) -> Split:

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-__all__ = ["APART", "TOGETHER", "color_of", "density", "draw_signed", "draw_spotlight", "shared_scale"]
+__all__ = [
+    "APART",
+    "TOGETHER",
+    "color_of",
+    "density",
+    "draw_lit",
+    "draw_signed",
+    "draw_spotlight",
+    "shared_scale",
+]
 
 TOGETHER = (27, 94, 170)
 """Colour of cells that pull the pictures together, RGB."""
@@ -77,11 +86,23 @@ def draw_spotlight(crop: Picture, values: Tensor, *, side: int | None = None) ->
     raw = values.detach().cpu().numpy().astype(np.float32)
     # The peak of the map carries its channels' maxima once more; percentiles keep the rest visible.
     low, high = np.quantile(raw, (0.5, 0.98))
-    unit = (raw - low) / (high - low) if high > low else np.zeros_like(raw)
-    light = (np.clip(_upsample(np.clip(unit, 0.0, 1.0), side), 0.0, 1.0) * 256).astype(np.uint16)[..., None]
-    full = _resized(crop, side)
-    dim = (_paled(crop, side).astype(np.uint16) * 3 + 2 * 255) // 5
-    return _blend(dim.astype(np.uint8), full, light)
+    return _lit(crop, (raw - low) / (high - low) if high > low else np.zeros_like(raw), side)
+
+
+def draw_lit(crop: Picture, values: Tensor, *, side: int | None = None) -> Picture:
+    """Light up cells by how much they count, and pale the rest.
+
+    Args:
+        crop: What the network saw, uint8 RGB ``[S, S, 3]``.
+        values: Not negative, ``[H, W]``; the greatest is fully lit, nothing is pale.
+        side: Side of the result in pixels; that of the crop when None.
+
+    Returns:
+        uint8 RGB ``[side, side, 3]``.
+    """
+    raw = values.detach().cpu().numpy().astype(np.float32)
+    greatest = float(raw.max(initial=0.0))
+    return _lit(crop, raw / greatest if greatest > 0 else np.zeros_like(raw), side or crop.shape[0])
 
 
 def shared_scale(maps: Sequence[Tensor]) -> float:
@@ -111,6 +132,13 @@ def color_of(unit: float) -> str:
     white = np.full((1, 3), 246, np.uint8)
     red, green, blue = _blend(white, _COLORS[index][None], _OPACITY[index][None])[0]
     return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def _lit(crop: Picture, unit: NDArray[np.float32], side: int) -> Picture:
+    """Mix the picture and its pale copy; 1 is fully lit."""
+    light = (np.clip(_upsample(np.clip(unit, 0.0, 1.0), side), 0.0, 1.0) * 256).astype(np.uint16)[..., None]
+    dim = (_paled(crop, side).astype(np.uint16) * 3 + 2 * 255) // 5
+    return _blend(dim.astype(np.uint8), _resized(crop, side), light)
 
 
 def _density(values: Tensor) -> NDArray[np.float32]:

@@ -5,9 +5,11 @@ often said; measured on pairs that differ in nothing else, the bars do not tell 
 :mod:`avsl_core.faithfulness.level_truth`).
 """
 
+from collections.abc import Sequence
+
 from avsl_core.models.explanation import Component, Explanation
 
-__all__ = ["LEVELS_NOTE", "component_titles", "level_words"]
+__all__ = ["LEVELS_NOTE", "component_titles", "level_words", "part_titles", "residual_title"]
 
 LEVELS_NOTE = (
     "A level is a depth of the network, not a kind of difference: on drawn birds, changing only a pattern or "
@@ -16,28 +18,65 @@ LEVELS_NOTE = (
 """What the bars may be taken to mean, for whoever shows them."""
 
 _LOWEST, _HIGHEST, _BETWEEN = "early in the network", "late in the network", "half-way up the network"
+_STACKS = ("level", "layer")  # parts that are counted from the bottom of the network
+_PARTS = {
+    "S": ("Mean", "every feature's mean over the picture"),
+    "M": ("Maximum", "every feature where it is strongest"),
+    "G": ("Generalised mean", "between mean and maximum: strong places count more"),
+    "structure": ("Structure", "what the matched cells lack in likeness"),
+    "low": ("Low resolution", "what the small network sees of both pictures"),
+    "high": ("High resolution", "what the large network sees of both"),
+}
+_RESIDUALS = {
+    "raml": (
+        "Resolution gap",
+        "how far the small network falls short of the large one; in no region of a picture",
+    )
+}
 
 
 def component_titles(explanation: Explanation) -> dict[str, tuple[str, str]]:
     """Name every component of an explanation.
 
     Args:
-        explanation: Components named ``level1`` ... are named by their height; others keep their name.
+        explanation: Its components' names decide; see :func:`part_titles`.
 
     Returns:
         By component name, in its order: a short title and a gloss, such as ``("Level 1", "early in
         the network, 28 x 28 cells")``.
     """
-    levels = [c for c in explanation.components if c.name.startswith("level")]
-    titles: dict[str, tuple[str, str]] = {}
-    for component in explanation.components:
-        if component.name.startswith("level"):
-            index = levels.index(component)
-            gloss = f"{level_words(index, len(levels))}, {_grid(component)}"
-            titles[component.name] = (f"Level {index + 1}", gloss)
-        else:
-            titles[component.name] = (component.name, _grid(component))
+    names = [component.name for component in explanation.components]
+    titles = zip(explanation.components, part_titles(names, explanation.method), strict=True)
+    return {c.name: (title, ", ".join(filter(None, [gloss, _grid(c)]))) for c, (title, gloss) in titles}
+
+
+def part_titles(names: Sequence[str], method: str = "") -> list[tuple[str, str]]:
+    """Title and gloss of each part of a distance, by the parts' names.
+
+    Args:
+        names: All parts, from low to high.
+        method: The method that measures, where that changes what a part is.
+
+    Example:
+        >>> part_titles(["level1", "level2"])
+        [('Level 1', 'early in the network'), ('Level 2', 'late in the network')]
+        >>> part_titles(["M", "colour"])
+        [('Maximum', 'every feature where it is strongest'), ('Colour', '')]
+    """
+    titles = []
+    for name in names:
+        title, gloss = _PARTS.get(name) or _stack_title(name, names)
+        if method == "diml" and name != "structure":
+            alone = len(names) == 2  # besides the structure
+            gloss = "the whole pictures against each other" if alone else gloss
+            gloss = ", ".join(filter(None, [gloss, "halved"]))
+        titles.append((title, gloss))
     return titles
+
+
+def residual_title(method: str) -> tuple[str, str]:
+    """Title and gloss of what the components leave unexplained."""
+    return _RESIDUALS.get(method, ("Not attributed", "left over by the parts above"))
 
 
 def level_words(index: int, count: int) -> str:
@@ -56,6 +95,16 @@ def level_words(index: int, count: int) -> str:
     if index == 0:
         return _LOWEST
     return _HIGHEST if index == count - 1 else _BETWEEN
+
+
+def _stack_title(name: str, names: Sequence[str]) -> tuple[str, str]:
+    """Of a level or layer: its place among those of its kind. Of anything else: its name."""
+    for stack in _STACKS:
+        places = [other for other in names if other.startswith(stack)]
+        if name in places:
+            index = places.index(name)
+            return f"{stack.capitalize()} {index + 1}", level_words(index, len(places))
+    return name[:1].upper() + name[1:], ""
 
 
 def _grid(component: Component) -> str:

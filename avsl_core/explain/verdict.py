@@ -85,10 +85,7 @@ def _without_yardstick(distance: float) -> Verdict:
     if distance <= _ZERO:
         sentence = "The model sees no difference at all: the distance is zero."
         return Verdict("unknown", "Identical to the model", sentence)
-    sentence = (
-        "This checkpoint carries no validation pairs to compare with: "
-        "zero means no difference, and smaller is closer."
-    )
+    sentence = "This checkpoint carries no validation pairs to compare with: smaller is closer."
     return Verdict("unknown", _WORDS["unknown"], sentence)
 
 

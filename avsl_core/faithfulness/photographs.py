@@ -11,7 +11,7 @@ from avsl_core.data import PictureSet, read_folder
 from avsl_core.encoding import load_for
 from avsl_core.images import Preprocess
 
-__all__ = ["photograph_pairs"]
+__all__ = ["pairs_of", "photograph_pairs"]
 
 
 def photograph_pairs(
@@ -33,12 +33,13 @@ def photograph_pairs(
         DataError: If the folder is not laid out so.
         ImageError: If a picture cannot be read.
     """
-    return _pairs(preprocess, read_folder(folder), device, count, seed)
+    return pairs_of(preprocess, read_folder(folder), device, count, seed)
 
 
-def _pairs(
+def pairs_of(
     preprocess: Preprocess, pictures: PictureSet, device: torch.device, count: int, seed: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pairs of pictures of different classes of a set: as :func:`photograph_pairs`."""
     labels = np.asarray(pictures.labels)
     classes = np.unique(labels)
     for number in range(count):

@@ -33,10 +33,13 @@ from avsl_core.functional.pooling import (
 from avsl_core.functional.transport import (
     Marginals,
     cell_grid,
-    cell_marginals,
+    marginals_of,
     sinkhorn,
+    structural_plan,
+    structural_products,
     structural_similarity,
 )
+from avsl_core.functional.triplets import mined_triplet_loss
 
 __all__ = [
     "CertaintyMode",
@@ -50,7 +53,6 @@ __all__ = [
     "avsl_distance",
     "batch_hard_triplet",
     "cell_grid",
-    "cell_marginals",
     "centred_split",
     "certainty",
     "descriptor_shares",
@@ -62,8 +64,10 @@ __all__ = [
     "linkage",
     "lower_bound_weights",
     "margin_loss",
+    "marginals_of",
     "matched_split",
     "max_pool_shares",
+    "mined_triplet_loss",
     "node_contributions",
     "normalize_linkage",
     "pairwise_avsl_distance",
@@ -77,6 +81,8 @@ __all__ = [
     "signed_maps",
     "sinkhorn",
     "spread_nodes",
+    "structural_plan",
+    "structural_products",
     "structural_similarity",
     "top_down_weights",
     "transport_plan",

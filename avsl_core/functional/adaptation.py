@@ -55,8 +55,9 @@ def asymmetric_recall(left: Tensor, right: Tensor, ks: Sequence[int] = (1, 3, 5)
     S = _cosines(left, right)
     own = S.diagonal()
     others = ~torch.eye(len(S), dtype=torch.bool, device=S.device)
-    ahead_of_right = ((own[:, None] <= S) & others).sum(dim=1)
-    ahead_of_left = ((own[None] <= S) & others).sum(dim=0)
+    # What is not surely farther than the partner counts against it: ties, and numbers that are none.
+    ahead_of_right = (~(own[:, None] > S) & others).sum(dim=1)
+    ahead_of_left = (~(own[None, :] > S) & others).sum(dim=0)
     ahead = torch.minimum(ahead_of_right, ahead_of_left)
     return [float((ahead < k).double().mean()) for k in ks]
 

@@ -114,7 +114,8 @@ def batch_hard_triplet(embeddings: Tensor, labels: Tensor, margin: float = 0.1) 
             f"embeddings must be [B, D] and labels [B], not {tuple(embeddings.shape)} "
             f"and {tuple(labels.shape)}"
         )
-    squared = (embeddings[:, None] - embeddings[None]).square().sum(dim=2)
+    lengths = embeddings.square().sum(dim=1)
+    squared = (lengths[:, None] + lengths - 2.0 * embeddings @ embeddings.T).clamp_min(0.0)
     # The root has no slope at zero: pairs of a picture with itself or its copy get none.
     distances = torch.where(squared > 0, squared.clamp_min(1e-24).sqrt(), squared)
     alike = labels[:, None] == labels[None]

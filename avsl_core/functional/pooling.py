@@ -41,8 +41,8 @@ def generalized_mean(features: Tensor, p: Tensor | float = 3.0) -> Tensor:
 
     Args:
         features: ``[B, C, H, W]``.
-        p: Exponent, positive: a number, or ``[C]`` with one per channel (GeMmp). 1 is the mean, infinity the
-            maximum.
+        p: Exponent: a number, or ``[C]`` with one per channel (GeMmp). 1 is the mean; the larger, the nearer
+            to the maximum. Below 0.01 it counts as 0.01.
 
     Returns:
         ``[B, C]``, positive.
@@ -51,8 +51,9 @@ def generalized_mean(features: Tensor, p: Tensor | float = 3.0) -> Tensor:
         >>> generalized_mean(torch.tensor([[[[1.0, 7.0]]]]), p=1.0)
         tensor([[4.]])
     """
-    p = _per_channel(p, features)
-    return features.clamp_min(_EPS).pow(p).mean(dim=(2, 3)).pow(1.0 / p[..., 0, 0])
+    exponent = _per_channel(p, features)
+    highest, powers = _powers(features, exponent)
+    return highest * powers.mean(dim=(2, 3)).pow(1.0 / exponent[..., 0, 0])
 
 
 def generalized_mean_shares(features: Tensor, p: Tensor | float = 3.0) -> Tensor:
@@ -61,10 +62,8 @@ def generalized_mean_shares(features: Tensor, p: Tensor | float = 3.0) -> Tensor
     Returns:
         ``[B, C, H, W]``; sums over positions to the pooled ``[B, C]``.
     """
-    exponent = _per_channel(p, features)
-    powers = features.clamp_min(_EPS).pow(exponent)
-    pooled = powers.mean(dim=(2, 3)).pow(1.0 / exponent[..., 0, 0])
-    return pooled[..., None, None] * powers / powers.sum(dim=(2, 3), keepdim=True)
+    _, powers = _powers(features, _per_channel(p, features))
+    return generalized_mean(features, p)[..., None, None] * powers / powers.sum(dim=(2, 3), keepdim=True)
 
 
 def global_descriptor(features: Tensor, kind: Descriptor) -> Tensor:
@@ -120,7 +119,8 @@ def descriptor_shares(features: Tensor, kind: Descriptor) -> Tensor:
     cubes = features.pow(3)
     total = cubes.sum(dim=(2, 3), keepdim=True)
     # Cubes that cancel have no shares to speak of: what little they come to is spread evenly.
-    fair = total.abs() > cells * _EPS**_CUBE
+    gross = cubes.abs().sum(dim=(2, 3), keepdim=True)
+    fair = total.abs() > 1e-6 * gross + cells * _EPS**_CUBE
     return pooled * torch.where(fair, cubes / torch.where(fair, total, 1.0), 1.0 / cells)
 
 
@@ -182,5 +182,17 @@ def _unit(vectors: Tensor) -> Tensor:
     return F.normalize(vectors, dim=1)
 
 
+def _powers(features: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:
+    """Each channel's highest value, ``[B, C]``, and the powers of the values divided by it.
+
+    So that the largest power is 1: neither a dead channel nor a large exponent leaves the number range.
+    """
+    positive = features.clamp_min(_EPS)
+    highest = positive.amax(dim=(2, 3), keepdim=True).detach()
+    return highest[..., 0, 0], (positive / highest).pow(exponent)
+
+
 def _per_channel(p: Tensor | float, features: Tensor) -> Tensor:
-    return torch.as_tensor(p, dtype=features.dtype, device=features.device).reshape(1, -1, 1, 1)
+    return (
+        torch.as_tensor(p, dtype=features.dtype, device=features.device).reshape(1, -1, 1, 1).clamp_min(0.01)
+    )

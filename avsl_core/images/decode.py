@@ -26,6 +26,7 @@ def load_image(
     name: str | None = None,
     background: Rgb = _WHITE,
     target_side: int | None = None,
+    box: tuple[int, int, int, int] | None = None,
 ) -> NDArray[np.uint8]:
     """Decode a picture to RGB, upright and in sRGB, as a viewer would show it.
 
@@ -44,14 +45,18 @@ def load_image(
         target_side: A hint that the picture will be scaled so that its short side has this many pixels.
             A large JPEG is then decoded at 1/2, 1/4 or 1/8 of its size, several times faster; its short
             side never falls below `target_side`. Other formats ignore it.
+        box: Left, top, right and bottom, in pixels of the upright picture, right and bottom exclusive: the
+            only part to give. What of it lies outside the picture is left out. `target_side` is then
+            ignored.
 
     Returns:
         uint8 [H, W, 3], contiguous, writable, sharing memory with nothing. With `target_side`, H and W
-        may be smaller than those of the file.
+        may be smaller than those of the file; with `box` they are those of the box.
 
     Raises:
         ImageError: The picture is missing, unreadable, empty, damaged, cut short, of an unsupported
-            format, or outside the limits. One line: which picture, what is wrong, what to do.
+            format, or outside the limits, or the box lies outside of it. One line: which picture, what is
+            wrong, what to do.
         ConfigError: `background` or `target_side` is out of range.
 
     Examples:
@@ -70,10 +75,15 @@ def load_image(
             picture.load()
         else:
             picture = _decode(
-                open_picture(read_bytes(source, limits, label), label), limits, label, target_side
+                open_picture(read_bytes(source, limits, label), label),
+                limits,
+                label,
+                target_side if box is None else None,
             )
         orientation = orientation_of(picture)
         rgb = upright(to_rgb(picture, background), orientation)
+        if box is not None:
+            rgb = _cut(rgb, box, label)
         return np.array(rgb, dtype=np.uint8, order="C")
 
 
@@ -118,6 +128,17 @@ def _decode(opened: OpenedPicture, limits: ImageLimits, label: str, target_side:
         # A HEIC header can understate what its stream holds.
         limits.check_size(*picture.size, label)
     return picture
+
+
+def _cut(picture: Image.Image, box: tuple[int, int, int, int], label: str) -> Image.Image:
+    left, top = max(0, box[0]), max(0, box[1])
+    right, bottom = min(picture.width, box[2]), min(picture.height, box[3])
+    if left >= right or top >= bottom:
+        raise ImageError(
+            f"{label}: nothing of its box {box} lies in its {picture.width} x {picture.height} pixels; "
+            "get the picture and its box from one place"
+        )
+    return picture.crop((left, top, right, bottom))
 
 
 def _from_array(array: NDArray[np.generic], limits: ImageLimits, label: str) -> Image.Image:

@@ -185,6 +185,17 @@ class AvslModel(SimilarityModel):
             maps=tuple(maps) if keep_maps else None,
         )
 
+    @property
+    def embedded_width(self) -> int:
+        """R."""
+        return int(self.config.nodes)
+
+    def embedded_map(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The highest level, projected cell by cell, and its embedding."""
+        weight, bias = self.projections[-1], self.biases[-1]
+        embedded = F.conv2d(maps[-1], weight[:, :, None, None].to(maps[-1]), bias.to(maps[-1]))
+        return embedded, AF.project(maps[-1], weight, bias)
+
     def distance(self, a: Encoding, b: Encoding) -> Tensor:
         """Measure pairs, ``[B]``, never negative; a batch of one is compared with each of the other side."""
         first, second = self._own(a), self._own(b)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from avsl_core.errors import ConfigError
 from avsl_core.models.pretrained import create_pretrained
+from avsl_core.models.undownsampled import keep_resolution
 
 __all__ = ["Backbone", "BackboneConfig", "TrainableStages"]
 
@@ -27,10 +28,14 @@ class BackboneConfig:
         levels: timm's feature indices from low to high (for a ViT: block indices). The last entry may be
             ``"head"``: the map behind the network's own final 1x1 convolution, where it has one
             (EfficientNets).
+        undownsampled: Whether the stage of the highest level keeps the resolution of the stage before it:
+            its strided convolutions move by one cell, without dilation, and its pools do nothing. The
+            weights are the same.
     """
 
     name: str = "resnet50"
     levels: tuple[int | str, ...] = (2, 3, 4)
+    undownsampled: bool = False
 
     def __post_init__(self) -> None:
         indices = self.stage_indices
@@ -60,7 +65,8 @@ class Backbone(nn.Module):
         weights: Source of the first weights, see :func:`avsl_core.models.pretrained.create_pretrained`.
 
     Raises:
-        ConfigError: If the network is unknown, has no such levels or no final convolution.
+        ConfigError: If the network is unknown, has no such levels or no final convolution, or its last stage
+            cannot do without down-sampling.
         CheckpointError: If the weights cannot be had.
     """
 
@@ -80,6 +86,11 @@ class Backbone(nn.Module):
                 channels, reductions = channels[:-1], reductions[:-1]
             channels.append(_output_channels(self.head))
             reductions.append(self.features.feature_info.reduction()[-1])
+        if config.undownsampled:
+            keep_resolution(self.features, config.name)
+            # The map behind the head, and that of the last stage, where it is a level too.
+            coarsest = self.features.feature_info.reduction()[-1]
+            reductions = [r // 2 if r == coarsest else r for r in reductions]
         self.channels: tuple[int, ...] = tuple(channels)
         self.reductions: tuple[int, ...] = tuple(int(r) for r in reductions)
         self.freeze_norm = True
@@ -94,6 +105,8 @@ class Backbone(nn.Module):
             One ``[B, C, H, W]`` per level, from low to high, in float32 at least.
         """
         maps: list[Tensor] = self.features(images)
+        if getattr(self.features, "output_fmt", None) == "NHWC":  # timm's Swin
+            maps = [m.permute(0, 3, 1, 2) for m in maps]
         if self.head is not None:
             maps = [*maps[: self._emitted], self.head(maps[-1])]
         # Heads, certainties and distances are always computed in full precision.

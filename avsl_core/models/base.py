@@ -26,7 +26,8 @@ _DEFAULT_BYTE_BUDGET = 256 * 2**20
 class Encoding:
     """What a method remembers of a batch of pictures: an immutable value.
 
-    Subclasses add fields; each is a tensor with the batch first, a tuple of such tensors, or None.
+    Subclasses add fields; each is a tensor with the batch first, a tuple of such tensors, another encoding
+    of the same pictures, or None.
     """
 
     def __len__(self) -> int:
@@ -79,7 +80,13 @@ class Encoding:
         for spec in dataclasses.fields(cls):
             values = [getattr(part, spec.name) for part in parts]
             if any(value is None for value in values):
+                if spec.name != "maps" and any(value is not None for value in values):
+                    raise EncodingError(
+                        f"some of the encodings lack {spec.name!r}: encode all of them for the same side"
+                    )
                 joined[spec.name] = None
+            elif isinstance(values[0], Encoding):
+                joined[spec.name] = type(values[0]).concatenate(values)
             elif isinstance(values[0], tuple):
                 joined[spec.name] = tuple(torch.cat(level) for level in zip(*values, strict=True))
             else:
@@ -95,6 +102,8 @@ class Encoding:
             value = getattr(self, spec.name)
             if isinstance(value, tuple):
                 changed[spec.name] = tuple(function(tensor) for tensor in value)
+            elif isinstance(value, Encoding):
+                changed[spec.name] = value._map(function)
             else:
                 changed[spec.name] = None if value is None else function(value)
         return type(self)(**changed)
@@ -131,20 +140,46 @@ class SimilarityModel(nn.Module, ABC):
 
         Args:
             images: ``[B, 3, S, S]``, normalised as the model's preprocessing does.
-            role: Side of the comparison; None for either. Symmetric methods ignore it.
+            role: Side of the comparison; None for either. Symmetric methods ignore it; and so do all with
+                ``keep_maps``, because an explanation needs both sides.
             keep_maps: Whether to keep what :meth:`explain` needs; distances need less.
 
         Raises:
-            EncodingError: If the tensor is not a batch of RGB pictures.
+            EncodingError: If the tensor is not a batch of RGB pictures, or holds whole numbers.
         """
         if images.dim() != 4 or images.shape[1] != 3:
             raise EncodingError(f"pictures must be [B, 3, S, S], not {tuple(images.shape)}")
+        if not images.is_floating_point():
+            raise EncodingError(f"pictures must be floating point, not {images.dtype}: normalise them first")
         side = None if keep_maps else role  # an explanation looks at both sides
         return self.encode_maps(self.trunk_maps(images, side), side, keep_maps=keep_maps)
 
     def pooled(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """What the projections see of the trunk's maps: average plus maximum, ``[B, C]`` per level."""
         return [m.mean(dim=(2, 3)) + m.amax(dim=(2, 3)) for m in maps]
+
+    @property
+    def embedded_width(self) -> int:
+        """D of :meth:`embedded_map`.
+
+        Raises:
+            EncodingError: If the method has no such map.
+        """
+        raise EncodingError(f"method {self.method!r} has no embedded map to match cells of")
+
+    def embedded_map(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The top level in the space of its vector: what structural matching compares.
+
+        Args:
+            maps: The trunk's.
+
+        Returns:
+            The map ``[B, D, H, W]`` and the whole picture's vector ``[B, D]``, neither normalised.
+
+        Raises:
+            EncodingError: If the method has no such map.
+        """
+        raise EncodingError(f"method {self.method!r} has no embedded map to match cells of")
 
     @abstractmethod
     def distance(self, a: Encoding, b: Encoding) -> Tensor:
@@ -174,6 +209,20 @@ class SimilarityModel(nn.Module, ABC):
             encoding: Of this model, for this side or for both.
             role: The side that the rows stand on. Symmetric methods ignore it.
         """
+
+    @property
+    def trunks(self) -> tuple[Backbone, ...]:
+        """All trunks that make :meth:`trunk_maps`; most methods have one."""
+        return (self.trunk,)
+
+    @property
+    def maps_settings(self) -> dict[str, Any]:
+        """What else decides :meth:`trunk_maps`, JSON-ready: caches of maps go by it. Mostly nothing."""
+        return {}
+
+    def at_scale(self, scale: float) -> Self:
+        """The model for pictures that are larger or smaller than usual by a factor: mostly itself."""
+        return self
 
     @property
     def device(self) -> torch.device:
@@ -224,4 +273,6 @@ def check_widths(nodes: Sequence[Tensor], widths: Sequence[int]) -> None:
 def _tensors(value: Any) -> tuple[Tensor, ...]:
     if value is None:
         return ()
+    if isinstance(value, Encoding):
+        return tuple(tensor for own in value._values() for tensor in _tensors(own))
     return value if isinstance(value, tuple) else (value,)

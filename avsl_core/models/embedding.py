@@ -107,13 +107,29 @@ class EmbeddingModel(SimilarityModel):
             maps=tuple(maps) if keep_maps else None,
         )
 
+    @property
+    def embedded_width(self) -> int:
+        """Length of the highest level's vector."""
+        return self._widths[-1]
+
+    def embedded_map(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The highest level, projected cell by cell where there is a projection, and its embedding."""
+        embedded, whole = maps[-1], self.embeddings(maps)[-1]
+        if self.config.nodes:
+            weight, bias = self.projections[-1].to(embedded), self.biases[-1].to(embedded)
+            embedded = F.conv2d(embedded, weight[:, :, None, None], bias)
+        return embedded, whole
+
     def distance(self, a: Encoding, b: Encoding) -> Tensor:
         """Measure pairs, ``[B]`` in [0, 4]; a batch of one is compared with each of the other side."""
         check_counts(a, b)
         return (self.node_vectors(a) - self.node_vectors(b)).square().sum(dim=1)
 
     def distance_matrix(self, a: Encoding, b: Encoding, *, byte_budget: int = 256 * 2**20) -> Tensor:
-        """Measure all of a against all of b, ``[N, M]``: one matrix product."""
+        """Measure all of a against all of b, ``[N, M]``.
+
+        One matrix product, whose result is held as a whole: ``byte_budget`` does not divide it.
+        """
         x, y = self.node_vectors(a), self.node_vectors(b)
         return AF.weighted_squared_distance(x, y, torch.ones_like(x))
 

@@ -8,9 +8,13 @@ import torch
 
 from avsl_core.config import from_dict, to_dict
 from avsl_core.errors import ConfigError
+from avsl_core.models.adaptation import AdaptationConfig, AdaptationModel
 from avsl_core.models.avsl import AvslConfig, AvslModel
 from avsl_core.models.base import SimilarityModel
+from avsl_core.models.cgd import CgdConfig, CgdModel
+from avsl_core.models.diml import DimlConfig, DimlModel
 from avsl_core.models.embedding import EmbeddingConfig, EmbeddingModel
+from avsl_core.models.raml import RamlConfig, RamlModel
 
 __all__ = ["METHODS", "MethodEntry", "build_model", "model_config"]
 
@@ -25,7 +29,11 @@ class MethodEntry:
 
 METHODS: Mapping[str, MethodEntry] = {
     "avsl": MethodEntry(AvslConfig, AvslModel),
+    "diml": MethodEntry(DimlConfig, DimlModel),
     "embedding": MethodEntry(EmbeddingConfig, EmbeddingModel),
+    "adaptation": MethodEntry(AdaptationConfig, AdaptationModel),
+    "cgd": MethodEntry(CgdConfig, CgdModel),
+    "raml": MethodEntry(RamlConfig, RamlModel),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from avsl_core.errors import ConfigError
 from avsl_core.images import Augmentation, Preprocess
 from avsl_core.models.backbone import TrainableStages
-from avsl_core.training.losses import LOSS_NAMES
+from avsl_core.training.losses import LOSS_NAMES, PAIR_LOSSES
 from avsl_core.training.options import CgdOptions, DimlOptions, RamlOptions
 
 __all__ = ["TrainConfig"]
@@ -32,7 +32,8 @@ class TrainConfig:
         momentum: Of the linkage's moving average.
         pooling: Of the embedding method.
         head_init: ``"kaiming"``, as published; or ``"pca"``, see :mod:`avsl_core.training.head_init`: for
-            heads on a resting trunk whose features are good to begin with.
+            heads on a resting trunk whose features are good to begin with; ``"whitening"`` also gives all
+            directions the same spread.
         loss: One of :data:`avsl_core.training.losses.LOSS_NAMES`. AVSL knows ``"proxy_anchor"``, and
             ``"margin"`` on the pairs of a batch. Losses on pairs and triplets want ``samples_per_class``, so
             that there are positive ones.
@@ -50,12 +51,14 @@ class TrainConfig:
         freeze_norm: Whether batch-norm keeps its statistics.
         lr_trunk: Learning rate of the trunk.
         lr_heads: Of projections.
-        lr_gates: Of alpha and beta.
+        lr_gates: Of alpha and beta; of RAML's exponents.
         lr_proxies: Of proxies.
         finetune_lr_scale: Factor on the other rates while fine-tuning.
-        schedule: ``"step"``, ``"cosine"`` (one cycle with a short rise) or ``"constant"``.
-        step_epochs: Epochs between steps.
-        step_factor: Factor of each step.
+        schedule: ``"step"``, ``"cosine"`` (one cycle with a short rise), ``"constant"``, ``"onecycle"``,
+            ``"cyclic"`` or ``"exponential"``; see :mod:`avsl_core.training.schedule`.
+        step_epochs: Epochs between steps; half a cycle of ``"cyclic"``.
+        step_factor: Factor of each step, also of ``"exponential"``, which takes it gradually, and of each
+            further cycle's height.
         weight_decay: Of AdamW.
         clip: Largest gradient norm per group; 0 for none.
         batch_size: Pictures per step, over all processes.
@@ -87,7 +90,7 @@ class TrainConfig:
     certainty: Literal["row", "global"] = "row"
     momentum: float = 0.5
     pooling: Literal["avg", "avgmax"] = "avgmax"
-    head_init: Literal["kaiming", "pca"] = "kaiming"
+    head_init: Literal["kaiming", "pca", "whitening"] = "kaiming"
     loss: str = "proxy_anchor"
     loss_alpha: float = 16.0
     positive_margin: float = 1.8
@@ -106,7 +109,7 @@ class TrainConfig:
     lr_gates: float = 1.1e-4
     lr_proxies: float = 1.1e-4
     finetune_lr_scale: float = 0.1
-    schedule: Literal["step", "cosine", "constant"] = "step"
+    schedule: Literal["step", "cosine", "constant", "onecycle", "cyclic", "exponential"] = "step"
     step_epochs: int = 10
     step_factor: float = 0.5
     weight_decay: float = 1e-4
@@ -140,14 +143,15 @@ class TrainConfig:
         self._require(self.batch_size % self.accumulation == 0, "accumulation", "a divisor of batch_size")
         self._require(self.samples_per_class >= 0, "samples_per_class", "0 or more")
         self._require(
-            not self.samples_per_class or self.batch_size % self.samples_per_class == 0,
+            not self.samples_per_class or self.batch_size // self.accumulation % self.samples_per_class == 0,
             "samples_per_class",
-            "a divisor of batch_size",
+            f"a divisor of batch_size / accumulation, {self.batch_size // self.accumulation}",
         )
         self._require(self.views >= 1, "views", "at least 1")
         self._require(self.workers >= 0, "workers", "0 or more")
         self._require(self.evaluate_every >= 1, "evaluate_every", "at least 1")
-        self._require(self.clip >= 0, "clip", "0 (off) or more")
+        self._require(0 <= self.clip < math.inf, "clip", "0 (off) or more, and finite")
+        self._require(0 < self.loss_alpha < math.inf, "loss_alpha", "above 0, and finite")
         self._require(self.step_epochs >= 1, "step_epochs", "at least 1")
         if self.method == "avsl":
             self._require(
@@ -172,6 +176,13 @@ class TrainConfig:
             "final_weight",
         ):
             self._require(0 <= getattr(self, name) < math.inf, name, "0 or more, and finite")
+        if self.method == "raml":
+            self._check_raml()
+        if self.method == "diml" and self.diml.structural and self.loss not in PAIR_LOSSES:
+            raise ConfigError(
+                f"loss={self.loss}: cannot learn from structural distances; set diml.structural=false, or "
+                f"one of {', '.join(PAIR_LOSSES)}"
+            )
 
     @property
     def total_epochs(self) -> int:
@@ -187,6 +198,69 @@ class TrainConfig:
     def uses_cache_at(self, epoch: int) -> bool:
         """Whether an epoch reads cached maps: only a resting trunk's maps stay true."""
         return self.cached and self.stages_at(epoch) == "none"
+
+    def part_at(self, epoch: int) -> tuple[int, int]:
+        """First epoch and length of the part of the run that an epoch is in; schedules begin anew in each."""
+        if epoch >= self.epochs:
+            return self.epochs, self.finetune_epochs
+        cut = self._handover
+        return (0, cut) if epoch < cut else (cut, self.epochs - cut)
+
+    def learner_since(self, epoch: int) -> int:
+        """The epoch in which whoever learns in an epoch began: RAML's student begins after its teacher."""
+        return self._handover if epoch >= self._handover else 0
+
+    def views_at(self, epoch: int) -> int:
+        """Augmented views of each picture in a batch of an epoch."""
+        return self.raml.views if self._distils_at(epoch, "ts_aug") else 1
+
+    def is_plain_at(self, epoch: int) -> bool:
+        """Whether an epoch shows pictures as testing does, without augmentation."""
+        return self._distils_at(epoch, "ts_reg")
+
+    @property
+    def _handover(self) -> int:
+        return self.raml.teacher_epochs if self.method == "raml" else 0
+
+    def _distils_at(self, epoch: int, how: str) -> bool:
+        return self.method == "raml" and epoch >= self.raml.teacher_epochs and self.raml.distillation == how
+
+    def _check_raml(self) -> None:
+        raml = self.raml
+        self._require(len(self.levels) == 1, "levels", "one level, such as 4 or head, with method raml")
+        student_epochs = self.total_epochs - raml.teacher_epochs
+        for fine, message in (
+            (
+                raml.teacher_epochs <= self.epochs,
+                f"raml.teacher_epochs={raml.teacher_epochs}: must be at most epochs, {self.epochs}",
+            ),
+            (
+                raml.student_size <= self.preprocess.size,
+                f"raml.student_size={raml.student_size}: must be at most preprocess.size, "
+                f"{self.preprocess.size}",
+            ),
+            (
+                not (raml.distils and student_epochs) or raml.teacher_epochs > 0 or raml.teacher is not None,
+                f"raml.distillation={raml.distillation}: needs a teacher; set raml.teacher_epochs, or "
+                "raml.teacher to a checkpoint",
+            ),
+            (
+                raml.distils or not (raml.teacher_epochs and student_epochs),
+                f"raml.distillation={raml.distillation}: the student learns on its own; set "
+                "raml.teacher_epochs=0",
+            ),
+            (
+                not (self.cached and student_epochs and raml.distillation == "ts_aug")
+                or raml.views <= self.views,
+                f"raml.views={raml.views}: must be at most views, {self.views}, of which they are drawn",
+            ),
+            (
+                not (self.cached and raml.mixup),
+                f"raml.mixup={raml.mixup}: pictures are mixed before the networks see them; set cached=false",
+            ),
+        ):
+            if not fine:
+                raise ConfigError(message)
 
     def _require(self, fine: bool, name: str, need: str) -> None:
         if not fine:

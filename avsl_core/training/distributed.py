@@ -14,7 +14,7 @@ from torch import Tensor
 
 from avsl_core.errors import ConfigError
 
-__all__ = ["Process", "gather_rows", "mean_over_processes", "start_process", "stop_process"]
+__all__ = ["Process", "gather_rows", "mean_over_processes", "own_rank", "start_process", "stop_process"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,11 @@ def stop_process() -> None:
     """Leave the group, if any."""
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def own_rank() -> int:
+    """This process's number among its peers, from 0."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
 def gather_rows(tensor: Tensor) -> Tensor:

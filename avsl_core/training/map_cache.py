@@ -181,8 +181,9 @@ class _AllViews(Dataset[Tensor]):
         index = self.first + offset
         config = self.config
         if not self.augmented:
-            return config.preprocess(load_for(config.preprocess, self.pictures.paths[index]))[None]
-        image = load_image(self.pictures.paths[index])
+            plain = load_for(config.preprocess, self.pictures.paths[index], box=self.pictures.crop_of(index))
+            return config.preprocess(plain)[None]
+        image = load_image(self.pictures.paths[index], box=self.pictures.crop_of(index))
         return torch.stack(
             [
                 train_transform(
@@ -198,22 +199,27 @@ def _key(
 ) -> str:
     """Name the cache after everything its content depends on."""
     digest = hashlib.sha256()
-    trunk = model.trunk.state_dict()
-    for name in sorted(trunk):
-        digest.update(name.encode())
-        digest.update(trunk[name].detach().cpu().contiguous().numpy().tobytes())
+    for trunk in (part.state_dict() for part in model.trunks):
+        for name in sorted(trunk):
+            digest.update(name.encode())
+            digest.update(trunk[name].detach().cpu().contiguous().numpy().tobytes())
     settings: dict[str, Any] = {
         "preprocess": to_dict(config.preprocess),
         "levels": list(config.levels),
         "amp": config.amp,
         "views": views,
     }
+    if model.trunk.config.undownsampled:
+        settings["undownsampled"] = True  # only then, so that caches of other trunks keep their names
+    settings |= model.maps_settings  # so are these
     if augmented:
         settings |= {"augmentation": to_dict(config.augmentation), "seed": config.seed}
     digest.update(json.dumps(settings, sort_keys=True).encode())
     for path in pictures.paths:
         status = path.stat()
         digest.update(f"{path.name}|{status.st_size}|{status.st_mtime_ns}\n".encode())
+    if pictures.crops is not None:
+        digest.update(repr(pictures.crops).encode())
     return f"{pictures.name}-{digest.hexdigest()[:16]}"
 
 

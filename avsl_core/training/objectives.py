@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from avsl_core import functional as AF
 from avsl_core.encoding import trunk_precision
 from avsl_core.models.avsl import AvslModel
+from avsl_core.models.backbone import TrainableStages
 from avsl_core.models.base import SimilarityModel
 from avsl_core.models.embedding import EmbeddingModel
 from avsl_core.training.config import TrainConfig
 from avsl_core.training.distributed import gather_rows, mean_over_processes
 from avsl_core.training.losses import MetricLoss, build_loss
 
-__all__ = ["AvslObjective", "EmbeddingObjective", "Objective"]
+__all__ = ["AvslObjective", "EmbeddingObjective", "Objective", "keep_layout_of_gradients"]
 
 
 class Objective(nn.Module, ABC):
@@ -52,15 +53,36 @@ class Objective(nn.Module, ABC):
     def model_options(config: TrainConfig) -> dict[str, Any]:
         """The part of a recipe that shapes the model, as :func:`avsl_core.models.build_model` takes it."""
 
+    @property
+    def head_model(self) -> SimilarityModel:
+        """Whose ``pooled`` features and ``projections`` the heads are: the model itself, or one inside."""
+        return self.model
+
     def begin_epoch(self, epoch: int) -> None:
         """Get ready for an epoch, counted from 0: called before each, also after resuming."""
 
-    def forward(self, inputs: Tensor | Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
+    def set_trainable(self, stages: TrainableStages) -> None:
+        """Choose what of the trunk learns in the epoch that has begun."""
+        self.model.trunk.set_trainable(stages)
+
+    @property
+    def judged(self) -> SimilarityModel:
+        """What validation judges and the checkpoint keeps, as things stand in the epoch that has begun."""
+        return self.model
+
+    def judges_anew_at(self, epoch: int) -> bool:
+        """Whether what is judged from an epoch on cannot be compared with what was judged before it."""
+        return False
+
+    def forward(
+        self, inputs: Tensor | Sequence[Tensor], labels: Tensor, pictures: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Compute the losses of one batch.
 
         Args:
             inputs: Pictures ``[B, 3, S, S]``, or the trunk's maps, one per level.
             labels: ``[B]``, dense.
+            pictures: Which training pictures they are, ``[B]``; None if that is not known.
 
         Returns:
             Scalars by name; ``"total"`` is the one to minimise.
@@ -68,12 +90,12 @@ class Objective(nn.Module, ABC):
         if isinstance(inputs, Tensor):
             with trunk_precision(self.config.amp, inputs.device):
                 inputs = self.model.trunk_maps(inputs)
-            _keep_layout_of_gradients(inputs)
+            keep_layout_of_gradients(inputs)
         return self._losses(inputs, labels)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters with their learning rates, named trunk, heads, gates and proxies."""
-        trunk = list(self.model.trunk.parameters())
+        trunk = [p for part in self.model.trunks for p in part.parameters()]
         gates = self._gates()
         taken = {id(p) for p in [*trunk, *gates]}
         heads = [p for p in self.model.parameters() if id(p) not in taken]
@@ -268,7 +290,7 @@ def _proxies(classes: int, width: int, generator: torch.Generator | None) -> Ten
     return proxies
 
 
-def _keep_layout_of_gradients(maps: Sequence[Tensor]) -> None:
+def keep_layout_of_gradients(maps: Sequence[Tensor]) -> None:
     """Hand gradients back to a channels-last trunk as it likes them.
 
     Pooling returns them in the plain layout, and every layer below would then reorder or run its slow path.

@@ -36,7 +36,7 @@ class CgdOptions:
 
     Attributes:
         descriptors: One to three of S, M and G; the first one feeds the auxiliary classifier.
-        undownsampled: Whether the last stage keeps the resolution of the one before.
+        undownsampled: Whether the last stage keeps the resolution of the one before: for trunks that learn.
         auxiliary_weight: Of the auxiliary classification loss; 0 leaves it out.
         smoothing: Of its labels.
         auxiliary_temperature: Its logits are divided by this.
@@ -47,6 +47,16 @@ class CgdOptions:
     auxiliary_weight: float = 1.0
     smoothing: float = 0.1
     auxiliary_temperature: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.auxiliary_weight < math.inf:
+            raise ConfigError(f"cgd.auxiliary_weight={self.auxiliary_weight}: must be 0 or more, and finite")
+        if not 0.0 <= self.smoothing < 1.0:
+            raise ConfigError(f"cgd.smoothing={self.smoothing}: must be in [0, 1)")
+        if not 0.0 < self.auxiliary_temperature < math.inf:
+            raise ConfigError(
+                f"cgd.auxiliary_temperature={self.auxiliary_temperature}: must be above 0, and finite"
+            )
 
 
 @dataclass(frozen=True)
@@ -60,8 +70,8 @@ class RamlOptions:
         student_backbone: timm name of the student's trunk; ``"shared"`` looks with the teacher's.
         student_weights: Source of that trunk's first weights, as ``weights``.
         pooling: Of both.
-        whitening: Whether the heads begin by whitening their pooled features.
         teacher_epochs: The first epochs of the run, in which the teacher learns; then it rests.
+        teacher: A RAML checkpoint whose teacher to begin with; it needs no epochs then.
         distillation: How the student learns: ``"ts_aug"`` from the teacher on several views of each picture,
             ``"ts_reg"`` on one plain view, ``"sym"`` by triplets of its own, ``"alone"`` by ``loss``
             without a teacher.
@@ -69,16 +79,16 @@ class RamlOptions:
         relational_ts: Weight of the relational loss between student and teacher.
         relational_ss: Of that within the student.
         triplet_margin: Of ``"sym"``, on squared distances.
-        mixup: Strength of mixing pictures, the same for both networks; 0 for none. Needs pictures, not
-            cached maps.
+        mixup: Strength (Beta's parameter) of mixing pictures, the same for both networks; 0 for none. Needs
+            ``ts_aug``, and pictures rather than cached maps.
     """
 
     student_size: int = 224
     student_backbone: str = "shared"
     student_weights: str = "hub"
     pooling: Literal["gem", "gemmp", "mac", "spoc", "rmac"] = "gem"
-    whitening: bool = False
     teacher_epochs: int = 0
+    teacher: str | None = None
     distillation: Literal["ts_aug", "ts_reg", "sym", "alone"] = "ts_aug"
     views: int = 8
     relational_ts: float = 1.0
@@ -90,3 +100,13 @@ class RamlOptions:
         for name in ("relational_ts", "relational_ss", "triplet_margin", "mixup"):
             if not 0.0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"raml.{name}={getattr(self, name)}: must be 0 or more, and finite")
+        for name, least in (("student_size", 1), ("views", 1), ("teacher_epochs", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"raml.{name}={getattr(self, name)}: must be {least} or more")
+        if self.mixup and self.distillation != "ts_aug":
+            raise ConfigError(f"raml.mixup={self.mixup}: must be 0 unless raml.distillation is ts_aug")
+
+    @property
+    def distils(self) -> bool:
+        """Whether the student learns from the teacher."""
+        return self.distillation in ("ts_aug", "ts_reg")

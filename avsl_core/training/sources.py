@@ -10,11 +10,13 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from avsl_core.data import PictureSet
 from avsl_core.data.loading import in_order
+from avsl_core.encoding import load_for
 from avsl_core.errors import TrainingError
 from avsl_core.images import load_image, sample_generator, train_transform
 from avsl_core.training.config import TrainConfig
@@ -30,11 +32,13 @@ class Batch:
 
     Attributes:
         inputs: Pictures ``[B, 3, S, S]``, or the trunk's maps, one ``[B, C, H, W]`` per level.
-        labels: ``[B]``.
+        labels: ``[B]``. Where a batch has several views of each picture, they are in consecutive rows.
+        pictures: Which training picture each row shows, ``[B]``.
     """
 
     inputs: Tensor | list[Tensor]
     labels: Tensor
+    pictures: Tensor
 
 
 class BatchSource(Protocol):
@@ -74,7 +78,7 @@ def epoch_batches(labels: Sequence[int], config: TrainConfig, epoch: int) -> lis
 
 
 class PictureSource:
-    """Training views decoded and augmented by worker processes.
+    """Training views decoded and augmented by worker processes, as many of each picture as the epoch wants.
 
     Args:
         pictures: The training pictures.
@@ -95,16 +99,17 @@ class PictureSource:
             pin_memory=self.process.device.type == "cuda",
         )
         layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
-        for images, labels in in_order(loader):
-            moved = images.to(self.process.device, memory_format=layout, non_blocking=True)
-            yield Batch(moved, labels.to(self.process.device, non_blocking=True))
+        views = self.config.views_at(epoch)
+        for part, (images, labels) in zip(parts, in_order(loader), strict=True):
+            moved = images.flatten(0, 1).to(self.process.device, memory_format=layout, non_blocking=True)
+            yield _batch(moved, labels, part, views, self.process)
 
 
 class CacheSource:
-    """Training views as cached maps of a trunk at rest.
+    """Training views as cached maps of a trunk at rest, as many of each picture as the epoch wants.
 
     Args:
-        cache: Maps of every view of every training picture.
+        cache: Maps of every view of every training picture, or of its one plain view.
         labels: Of the same pictures.
         config: Batches and seed.
         process: This process among its peers.
@@ -116,17 +121,25 @@ class CacheSource:
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Yield this process's part of each batch, a view drawn for each picture."""
-        views = np.random.default_rng([self.config.seed, epoch, 1]).integers(
-            self.cache.views, size=len(self.labels)
-        )
+        drawn = self._draw(epoch)
+        views = drawn.shape[1]
         for part in own_parts(epoch_batches(self.labels, self.config, epoch), self.config, self.process):
-            maps = self.cache.read(part, views[part].tolist())
+            maps = self.cache.read(np.repeat(part, views).tolist(), drawn[part].flatten().tolist())
             labels = self._labels[torch.tensor(part)]
-            yield Batch([m.to(self.process.device) for m in maps], labels.to(self.process.device))
+            yield _batch([m.to(self.process.device) for m in maps], labels, part, views, self.process)
+
+    def _draw(self, epoch: int) -> NDArray[np.int64]:
+        """Different cached views for each picture, ``[pictures, views]``."""
+        generator = np.random.default_rng([self.config.seed, epoch, 1])
+        wanted = self.config.views_at(epoch)
+        if wanted == 1:
+            return generator.integers(self.cache.views, size=(len(self.labels), 1))
+        everything = np.tile(np.arange(self.cache.views), (len(self.labels), 1))
+        return generator.permuted(everything, axis=1)[:, :wanted]
 
 
 class _Views(Dataset[tuple[Tensor, int]]):
-    """One augmented view per picture, decided by (seed, epoch, picture) alone."""
+    """The views of one picture, ``[views, 3, S, S]``, decided by (seed, epoch, picture, view) alone."""
 
     def __init__(self, pictures: PictureSet, config: TrainConfig, epoch: int) -> None:
         self.pictures, self.config, self.epoch = pictures, config, epoch
@@ -135,11 +148,31 @@ class _Views(Dataset[tuple[Tensor, int]]):
         return len(self.pictures)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        config = self.config
-        image = load_image(self.pictures.paths[index])
-        generator = sample_generator(config.seed, self.epoch, index)
-        view = train_transform(image, config.preprocess, config.augmentation, generator)
-        return view, self.pictures.labels[index]
+        config, label, box = self.config, self.pictures.labels[index], self.pictures.crop_of(index)
+        if config.is_plain_at(self.epoch):
+            plain = config.preprocess(load_for(config.preprocess, self.pictures.paths[index], box=box))
+            return plain[None], label
+        image = load_image(self.pictures.paths[index], box=box)
+        views = [
+            train_transform(image, config.preprocess, config.augmentation, generator)
+            for generator in self._generators(index)
+        ]
+        return torch.stack(views), label
+
+    def _generators(self, index: int) -> list[np.random.Generator]:
+        seed, wanted = self.config.seed, self.config.views_at(self.epoch)
+        if wanted == 1:
+            return [sample_generator(seed, self.epoch, index)]
+        return [np.random.default_rng([seed, self.epoch, index, view]) for view in range(wanted)]
+
+
+def _batch(
+    inputs: Tensor | list[Tensor], labels: Tensor, part: Sequence[int], views: int, process: Process
+) -> Batch:
+    """A batch on its device, labels and picture numbers repeated for each view."""
+    rows = [torch.as_tensor(values).repeat_interleave(views) for values in (labels, part)]
+    labels, pictures = (r.to(process.device, non_blocking=True) for r in rows)
+    return Batch(inputs, labels, pictures)
 
 
 def own_parts(batches: list[list[int]], config: TrainConfig, process: Process) -> list[list[int]]:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,8 @@ class Trainer:
         model = build_model(
             config.method, objective.model_options(config), weights=config.weights, generator=generator
         )
-        model.trunk.freeze_norm = config.freeze_norm
+        for trunk in model.trunks:
+            trunk.freeze_norm = config.freeze_norm
         if not config.freeze_norm and process.count > 1 and process.device.type == "cuda":
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
@@ -126,18 +127,27 @@ class Trainer:
             cache_root or self.folder / "maps",
             progress=self.progress,
         )
-        self._first_trunk: dict[str, Tensor] | None = None
+        self._first_trunks: list[dict[str, Tensor]] | None = None
 
     @property
     def model(self) -> SimilarityModel:
         """The model as it stands."""
         return self.objective.model
 
-    def fit(self, *, resume: bool = False) -> TrainResult:
+    def fit(
+        self,
+        *,
+        resume: bool = False,
+        on_begin: Callable[[], None] | None = None,
+        after_epoch: Callable[[int, Evaluation | None], None] | None = None,
+    ) -> TrainResult:
         """Run all epochs.
 
         Args:
             resume: Go on from the last whole epoch; without one, start from the beginning.
+            on_begin: Called once the run may begin or go on: it has not been refused, and nothing is written.
+            after_epoch: Called with each epoch, counted from 1, once its state is saved, and with what
+                validation found, if it looked. What it raises ends the run, which can be resumed.
 
         Raises:
             TrainingError: If a run of the same name exists and ``resume`` is off, or belongs to another
@@ -145,9 +155,11 @@ class Trainer:
             ImageError: If a picture cannot be read.
         """
         progress = self._begin(resume)
+        if on_begin is not None:
+            on_begin()
         if any(map(self.config.uses_cache_at, range(progress["done"], self.config.total_epochs))):
-            self.maps.prepare(self._first_trunk)
-        if self.config.head_init == "pca" and not progress["done"]:
+            self.maps.prepare(self._first_trunks, done=progress["done"])
+        if self.config.head_init != "kaiming" and not progress["done"]:
             self._begin_on_principal_directions()
         epoch_log = RunLog(self.folder, fresh=not progress["done"]) if self.process.is_first else None
         try:
@@ -158,6 +170,8 @@ class Trainer:
                 if epoch_log is not None:
                     scores = {} if evaluation is None else evaluation.metrics.to_dict()
                     epoch_log.write(epoch + 1, values | _numbers(scores))
+                if after_epoch is not None:
+                    after_epoch(epoch + 1, evaluation)
         finally:
             if epoch_log is not None:
                 epoch_log.close()
@@ -189,8 +203,10 @@ class Trainer:
                 "to start anew"
             )
         # Before the trunk learns its maps may be cached, and the cache is named after the first trunk.
-        trunk = self.model.trunk
-        self._first_trunk = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
+        self._first_trunks = [
+            {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
+            for trunk in self.model.trunks
+        ]
         progress = load_state(self._state_file, self.objective, self.optimizer)
         self.scaler.load_state_dict(progress["scaler"])
         for key in ("config", "classes", "pictures"):
@@ -206,7 +222,8 @@ class Trainer:
         """Every process does the same pass: they must begin alike, and cached maps make it cheap."""
         self.objective.eval()
         generator = torch.Generator().manual_seed(self.config.seed)
-        begin_on_principal_directions(self.objective, self.maps.training_maps(), generator)
+        whiten = self.config.head_init == "whitening"
+        begin_on_principal_directions(self.objective, self.maps.training_maps(), generator, whiten=whiten)
 
     def _run_epoch(self, epoch: int) -> dict[str, float]:
         """Train one epoch; returns the mean of each loss and the pictures per second."""
@@ -243,7 +260,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         values: dict[str, float] = {}
         for part in parts:
-            losses: dict[str, Tensor] = module(part.inputs, part.labels)
+            losses: dict[str, Tensor] = module(part.inputs, part.labels, part.pictures)
             self.scaler.scale(losses["total"] / len(parts)).backward()  # type: ignore[no-untyped-call]
             for name, loss in losses.items():
                 values[name] = values.get(name, 0.0) + float(loss.detach()) / len(parts)
@@ -262,11 +279,11 @@ class Trainer:
 
     def _wrap(self, epoch: int) -> nn.Module:
         """Set what learns in this epoch, and share gradients if there are several processes."""
-        trunk = self.model.trunk
-        trunk.set_trainable(self.config.stages_at(epoch))
+        self.objective.set_trainable(self.config.stages_at(epoch))
         module: nn.Module = self.objective
         if self.config.compile:
-            trunk.compile()
+            for trunk in self.model.trunks:
+                trunk.compile()
         if self.process.count > 1:
             devices = [self.process.device] if self.process.device.type == "cuda" else None
             # Which parameters learn changes between phases, hence a fresh wrapper per epoch. The linkage is
@@ -283,8 +300,9 @@ class Trainer:
         if self.validation is None or not due or not self.process.is_first:
             return None
         self.objective.eval()
+        encoding = self.maps.encode_validation(epoch)
         return evaluate_encoding(
-            self.model, self.maps.encode_validation(epoch), self.validation.labels, seed=self.config.seed
+            self.objective.judged, encoding, self.validation.labels, seed=self.config.seed
         )
 
     def _finish_epoch(
@@ -296,6 +314,8 @@ class Trainer:
         if not self.process.is_first:
             return
         last = epoch + 1 == self.config.total_epochs
+        if self.objective.judges_anew_at(epoch):
+            progress["best"] = None
         if evaluation is not None:
             metrics = evaluation.metrics
             score = [metrics.recall[1], metrics.map_at_r]
@@ -319,7 +339,7 @@ class Trainer:
             **self.record,
         }
         checkpoint = Checkpoint(
-            model=self.model,
+            model=self.objective.judged,
             preprocess=replace(self.config.preprocess),
             class_names=self.train.class_names,
             record=record,

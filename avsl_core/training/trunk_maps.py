@@ -1,6 +1,6 @@
 """A run's access to the maps of its trunk: cached while the trunk rests, fresh from pictures otherwise."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -48,27 +48,35 @@ class TrunkMaps:
         self.cache_root, self.progress = cache_root, progress
         self._caches: dict[str, MapCache] = {}
 
-    def prepare(self, first_trunk: Mapping[str, Tensor] | None) -> None:
-        """Build the maps of training views and of plain validation views.
+    def prepare(self, first_trunks: Sequence[Mapping[str, Tensor]] | None, *, done: int = 0) -> None:
+        """Build the maps of training views, as far as they are still to be read, and of validation views.
 
         Args:
-            first_trunk: The trunk's weights at the start of the run, if they have changed since: the maps,
-                and the cache's name, are those of the trunk before it learns.
+            first_trunks: The trunks' weights at the start of the run, if they have changed since: the maps,
+                and the cache's name, are those of the trunks before they learn.
+            done: Epochs that are over.
         """
-        trunk = self.model.trunk
-        now = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
-        if first_trunk is not None:
-            trunk.load_state_dict(dict(first_trunk))
+        trunks = self.model.trunks
+        now = [{name: tensor.clone() for name, tensor in trunk.state_dict().items()} for trunk in trunks]
+        for trunk, weights in zip(trunks, first_trunks or now, strict=True):
+            trunk.load_state_dict(dict(weights))
         self.model.eval()
-        self._caches["train"] = self._build_on_first(self.train, augmented=True)
+        left = [epoch for epoch in range(done, self.config.total_epochs) if self.config.uses_cache_at(epoch)]
+        begins_on_maps = not done and self.config.head_init != "kaiming"
+        if begins_on_maps or not all(map(self._reads_plain, left)):
+            self._caches["train"] = self._build_on_first(self.train, augmented=True)
+        if any(map(self._reads_plain, left)):
+            self._caches["plain"] = self._build_on_first(self.train, augmented=False)
         if self.validation is not None:
             self._caches["validation"] = self._build_on_first(self.validation, augmented=False)
-        trunk.load_state_dict(now)
+        for trunk, weights in zip(trunks, now, strict=True):
+            trunk.load_state_dict(weights)
 
     def source(self, epoch: int) -> BatchSource:
         """The batches of an epoch."""
         if self.config.uses_cache_at(epoch):
-            return CacheSource(self._caches["train"], self.train.labels, self.config, self.process)
+            cache = self._caches["plain" if self._reads_plain(epoch) else "train"]
+            return CacheSource(cache, self.train.labels, self.config, self.process)
         return PictureSource(self.train, self.config, self.process)
 
     def training_maps(self) -> Iterator[tuple[list[Tensor], Tensor]]:
@@ -89,6 +97,7 @@ class TrunkMaps:
                 self.model,
                 self.config.preprocess,
                 self.validation.paths,
+                boxes=self.validation.crops,
                 workers=self.config.workers,
                 precision=self.config.amp,
             )
@@ -98,13 +107,19 @@ class TrunkMaps:
             parts.append(self.model.encode_maps(maps, keep_maps=False))
         return type(parts[0]).concatenate(parts)
 
+    def _reads_plain(self, epoch: int) -> bool:
+        return self.config.uses_cache_at(epoch) and self.config.is_plain_at(epoch)
+
     def _read(self, cache: MapCache, start: int, stop: int) -> list[Tensor]:
         maps = cache.read(range(start, stop), [0] * (stop - start))
         return [m.to(self.process.device) for m in maps]
 
     def _fresh(self, start: int, stop: int) -> list[Tensor]:
         preprocess = self.config.preprocess
-        images = [preprocess(load_for(preprocess, path)) for path in self.train.paths[start:stop]]
+        images = [
+            preprocess(load_for(preprocess, self.train.paths[index], box=self.train.crop_of(index)))
+            for index in range(start, stop)
+        ]
         return self._trunk_pass(torch.stack(images))
 
     def _build_on_first(self, pictures: PictureSet, *, augmented: bool) -> MapCache:

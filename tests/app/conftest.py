@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from app.compare_page import ComparePage
@@ -22,6 +23,16 @@ from avsl_core.checkpoint import Checkpoint, save_checkpoint
 from avsl_core.gallery import build_gallery
 from avsl_core.images import Preprocess
 from avsl_core.metrics import PairDistribution
+from avsl_core.models import (
+    AdaptationConfig,
+    AdaptationModel,
+    BackboneConfig,
+    DimlConfig,
+    DimlModel,
+    EmbeddingConfig,
+    RamlConfig,
+    RamlModel,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = [
@@ -44,6 +55,37 @@ def checkpoint(avsl):
 @pytest.fixture(scope="session")
 def plain_checkpoint(embedding):
     return Checkpoint(embedding, Preprocess(size=64, resize=64))
+
+
+@pytest.fixture(scope="session")
+def other_checkpoints(embedding, cgd):
+    """A tiny checkpoint of every method that accounts in other ways than levels, by the method's name."""
+    backbone = BackboneConfig(embedding.config.backbone.name, (4,))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        models = {
+            "diml": DimlModel(DimlConfig(EmbeddingConfig(backbone, nodes=12))),
+            "cgd": cgd,
+            "raml": RamlModel(RamlConfig(backbone, student_size=32, nodes=12)),
+            "adaptation": AdaptationModel(
+                AdaptationConfig(BackboneConfig(backbone.name, (2, 3, 4)), width=24)
+            ),
+        }
+    return {
+        method: Checkpoint(model.eval().requires_grad_(False), Preprocess(size=64, resize=64), pairs=PAIRS)
+        for method, model in models.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def shipped(other_checkpoints, tmp_path_factory):
+    """A folder with the tiny checkpoints of the other methods, and one that is damaged, to ship."""
+    folder = tmp_path_factory.mktemp("shipped")
+    for method, other in other_checkpoints.items():
+        save_checkpoint(other, folder / f"{method}.safetensors")
+    whole = (folder / "cgd.safetensors").read_bytes()
+    (folder / "cut.safetensors").write_bytes(whole[:2000])
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -109,14 +151,15 @@ def bench(checkpoint):
 
 
 @pytest.fixture
-def page(bench, files):
+def page(checkpoint, plain_checkpoint, files):
+    """The Compare page with two models: unsaved-avsl, its own, and unsaved-embedding."""
     pair = ExamplePair(
         "A pair",
         "What it teaches.",
         PictureFile(files["one.png"], "one.png"),
         PictureFile(files["two.jpg"], "two.jpg"),
     )
-    return ComparePage(bench, [pair])
+    return ComparePage(Models(checkpoint, plain_checkpoint), [pair])
 
 
 @pytest.fixture

@@ -102,12 +102,73 @@ def test_the_legend_stays_in_view_among_the_maps(page):
     assert page.locator(".avsl-legend").evaluate("e => e.getBoundingClientRect().top") >= 0
 
 
+def test_another_method_measures_the_same_pair_and_the_address_says_so(page):
+    first = opened(page)
+    choose(page, "method", "(default)")
+    wait_for_change(page, first)
+    expect(page).to_have_url(re.compile(r"\?method=default$"))
+    expect(page.locator("#verdict .avsl-method")).to_contain_text("AVSL (default)")
+    shown = distance(page)
+    page.reload()
+    expect(page.locator("#distance")).to_have_attribute("data-value", repr(shown), timeout=30_000)
+    choose(page, "method", "(tiny)")
+    expect(page.locator("#distance")).to_have_attribute("data-value", repr(first), timeout=15_000)
+    expect(page).not_to_have_url(re.compile("method="))
+
+
+def test_two_methods_stand_side_by_side_and_go_along_with_the_pair(page, tmp_path):
+    first = opened(page)
+    choose(page, "beside", "(aviary)")
+    expect(page.locator("#distance-beside")).to_be_visible(timeout=30_000)
+    expect(page.locator(".avsl-words")).to_have_count(2)
+    expect(page).to_have_url(re.compile("beside=aviary"))
+    assert tops(page)[0] == pytest.approx(tops(page)[1], abs=30)
+    shoot(page, "beside")
+    page.locator("#example-6").click()
+    wait_for_change(page, first)
+    expect(page.locator("#distance-beside")).to_be_visible()
+    with page.expect_download() as download:
+        page.locator("#save").click()
+    download.value.save_as(tmp_path / "saved.html")
+    saved = (tmp_path / "saved.html").read_text(encoding="utf-8")
+    assert saved.count('class="avsl-words"') == 2
+    assert ".avsl-beside" in saved
+    choose(page, "beside", "Nothing")
+    expect(page.locator("#distance-beside")).to_have_count(0, timeout=15_000)
+
+
+def test_two_methods_are_stacked_on_a_phone(visit):
+    page = visit("?method=aviary&beside=default")
+    page.set_viewport_size({"width": 390, "height": 800})
+    expect(page.locator("#distance-beside")).to_be_visible(timeout=30_000)
+    upper, lower = tops(page)
+    assert lower > upper + 200
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    shoot(page, "beside-390")
+
+
+def test_an_address_of_an_unknown_method_is_answered_calmly(visit):
+    page = visit("?method=nowhere")
+    expect(page.locator("#message [role=alert]")).to_contain_text("no such model here", timeout=30_000)
+    opened(page)
+
+
 @pytest.mark.parametrize("width", [320, 390, 820])
 def test_nothing_is_cut_off_on_a_narrow_screen(page, width):
     page.set_viewport_size({"width": width, "height": 800})
     opened(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     shoot(page, f"width-{width}")
+
+
+def choose(page, menu, words):
+    page.locator(f"#{menu} input").click()
+    page.get_by_role("option", name=words).click()
+
+
+def tops(page):
+    """How far down the verdict of each method is."""
+    return page.locator(".avsl-words").evaluate_all("all => all.map(e => e.getBoundingClientRect().top)")
 
 
 def opened(page):

@@ -11,7 +11,6 @@ from app.explore_bench import ExploreBench
 from app.models import Models
 from app.server import build_app
 from app.shelf import Shelf
-from app.workbench import Workbench
 from avsl_core import compare
 from avsl_core.gallery import build_gallery
 
@@ -93,7 +92,8 @@ def test_one_scale_for_all_levels_changes_the_drawings_and_says_so(page, payload
 
 
 def test_experts_see_the_strongest_node_of_the_highest_level_first(page, payload):
-    level, node, details = page.on_results(payload("one.png"), payload("two.jpg"))
+    expert, level, node, details = page.on_results(payload("one.png"), payload("two.jpg"))
+    assert expert["visible"]
     assert level["value"] == 2
     assert node["value"] == node["choices"][0][1]
     assert f"Level 3, node {node['value']}" in details
@@ -107,9 +107,10 @@ def test_experts_can_choose_another_level_and_node(page, payload):
     assert f"Level 2, node {chosen}" in page.on_node(payload("one.png"), payload("two.jpg"), 1, chosen)
 
 
-def test_a_method_without_gates_says_so(plain_checkpoint, page, payload):
-    plain = ComparePage(Workbench(plain_checkpoint), page.pairs)
-    assert "without gates" in plain.on_results(payload("one.png"), payload("two.jpg"))[2]
+def test_a_method_without_gates_has_no_expert_part(plain_checkpoint, page, payload):
+    plain = ComparePage(Models(plain_checkpoint), page.pairs)
+    expert, *_, details = plain.on_results(payload("one.png"), payload("two.jpg"))
+    assert (expert["visible"], details) == (False, "")
     verdict = plain.on_pictures(payload("one.png"), payload("two.jpg"), False)[3]
     assert "no validation pairs" in verdict
     assert distance_in(verdict) > 0
@@ -131,9 +132,8 @@ class TestLinks:
     def linked(self, page, plain_checkpoint, shelf, collection):
         """The Compare page of one model, with a gallery that another one made."""
         build_gallery(plain_checkpoint, collection, shelf.folder / "plain")
-        models = Models(page.bench.checkpoint, plain_checkpoint)
-        explore = ExploreBench(Shelf(models, shelf.folder, shelf.demo))
-        linked = ComparePage(models.default, page.pairs, explore)
+        explore = ExploreBench(Shelf(page.models, shelf.folder, shelf.demo))
+        linked = ComparePage(page.models, page.pairs, explore)
         with gr.Blocks():
             linked.build()
         return linked
@@ -141,7 +141,7 @@ class TestLinks:
     def test_a_link_is_compared_at_once_by_the_model_of_its_gallery(
         self, linked, plain_checkpoint, collection, index
     ):
-        a, b, message, verdict, _, model, origin = linked.on_open(
+        a, b, message, verdict, _, origin, method, beside, note = linked.on_open(
             False, request(gallery="plain", a="0", b="7")
         )
         assert all(Image.open(shown).size == (64, 64) for shown in (a, b))
@@ -150,22 +150,34 @@ class TestLinks:
         assert message == ""
         assert "unsaved-embedding" in origin
         assert "explore?gallery=plain&amp;trail=0" in origin
-        swapped = linked.on_swap(a, b, False, model)
+        assert (method["value"], beside["value"]) == ("unsaved-embedding", "")
+        assert 'data-link="method=unsaved-embedding"' in note
+        swapped = linked.on_swap(a, b, False, method["value"])
         assert distance_in(swapped[3]) == pytest.approx(expected, rel=1e-6)
-        assert "without gates" in linked.on_results(a, b, model)[2]
+        assert not linked.on_results(a, b, method["value"])[0]["visible"]
 
-    def test_an_example_leads_back_to_the_pages_own_model(self, linked):
-        *_, model, origin = linked._on_example(0)(False)
-        assert (model, origin) == (None, "")
+    def test_a_link_may_name_another_method_than_that_of_its_gallery(self, linked, checkpoint, collection):
+        link = request(gallery="plain", a="0", b="7", method="unsaved-avsl", beside="unsaved-embedding")
+        *_, verdict, _, _, method, beside, _ = linked.on_open(False, link)
+        expected = compare(checkpoint, collection / "a" / "0.png", collection / "b" / "2.png").distance
+        assert distance_in(verdict) == pytest.approx(expected, rel=1e-6)
+        assert (method["value"], beside["value"]) == ("unsaved-avsl", "unsaved-embedding")
+
+    def test_an_example_keeps_the_method_and_forgets_the_gallery(self, linked, plain_checkpoint, page):
+        *_, verdict, _, origin = linked._on_example(0)(False, "unsaved-embedding")
+        pair = page.pairs[0]
+        expected = compare(plain_checkpoint, pair.a.path, pair.b.path).distance
+        assert distance_in(verdict) == pytest.approx(expected, rel=1e-6)
+        assert origin == ""
 
     @pytest.mark.parametrize(
         "link", [{"gallery": "x", "a": "0", "b": "1"}, {"gallery": "plain", "a": "../x", "b": "99"}]
     )
     def test_a_link_to_nothing_says_so_and_the_first_example_is_shown(self, linked, link):
-        _, _, message, verdict, _, model, origin = linked.on_open(False, request(**link))
+        _, _, message, verdict, _, origin, method, *_ = linked.on_open(False, request(**link))
         assert 'role="alert"' in message
         assert distance_in(verdict) > 0
-        assert (model, origin) == (None, "")
+        assert (method["value"], origin) == ("unsaved-avsl", "")
 
     def test_a_linked_picture_does_not_tell_where_it_was_taken(
         self, linked, shelf, checkpoint, collection, tmp_path

@@ -150,7 +150,8 @@ def test_a_card_leads_to_the_comparison_and_the_browser_leads_back(page):
     follow(page, page.locator(".explore-cards .pick").nth(3).click)
     shown = query(page), rows(page)
     compare_first(page)
-    expect(page.locator("#origin")).to_contain_text("Compared by the model aviary")
+    expect(page.locator("#origin")).to_contain_text("made with the model aviary")
+    expect(page.locator("#method input")).to_have_value(re.compile("aviary"))
     shoot(page, "compared")
     page.go_back()
     opened(page)
@@ -211,6 +212,27 @@ def test_a_mistake_in_the_panel_is_answered_calmly(page):
     expect(page.locator("#explore-progress [role=alert]")).to_contain_text("give its full path")
 
 
+def test_another_method_looks_at_the_gallery_and_the_picture_stays(page):
+    follow(page, page.locator(".explore-cards .pick").nth(3).click)
+    shown, before = page.locator(".explore-query strong").inner_text(), distances(page)
+    choose_method(page, "tiny")
+    expect(page.locator("#explore-message progress")).to_be_visible(timeout=30_000)
+    expect(page.locator("#explore-stop-view")).to_be_visible()
+    shoot(page, "looking")
+    expect(page).to_have_url(re.compile("method=tiny"), timeout=90_000)
+    expect(page.locator(".explore-query strong")).to_have_text(shown)
+    expect(page.locator("#explore-level-3")).to_be_visible()
+    expect(page.locator("#explore-stop-view")).to_be_hidden()
+    assert distances(page) != before
+    shoot(page, "method")
+    page.reload()
+    opened(page)
+    expect(page.locator("#explore-method input")).to_have_value(re.compile("tiny"))
+    expect(page.locator(".explore-query strong")).to_have_text(shown)
+    reorder(page, lambda: choose_method(page, "aviary"))
+    assert distances(page) == before
+
+
 @pytest.mark.parametrize("width", [320, 390, 820, 1280])
 def test_nothing_is_cut_off(page, width):
     page.set_viewport_size({"width": width, "height": 800})
@@ -225,6 +247,11 @@ def test_nothing_is_cut_off(page, width):
 def opened(page):
     expect(page.locator(".explore-cards li").first).to_be_visible(timeout=60_000)
     return page
+
+
+def choose_method(page, name):
+    page.locator("#explore-method input").click()
+    page.get_by_role("option", name=f"({name})").click()
 
 
 def query(page):
@@ -271,7 +298,7 @@ def compare_first(page):
     expect(page.locator("#distance")).to_be_visible(timeout=30_000)
     expect(page.locator("#picture-a img")).to_be_visible()
     expect(page.locator("#picture-b img")).to_be_visible()
-    expect(page.locator("#origin")).to_contain_text("Compared by the model")
+    expect(page.locator("#origin")).to_contain_text("Back to Explore")
     assert float(page.locator("#distance").get_attribute("data-value")) == pytest.approx(expected, abs=2e-3)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import pytest
 import torch
 
-from app.explore_bench import ExploreBench, level_titles
+from app.explore_bench import ExploreBench
 from app.explore_csv import neighbours_csv
 from app.explore_map import map_html
 from app.explore_page import ExplorePage
@@ -25,7 +25,7 @@ from avsl_core.errors import GalleryError, ImageError
 from avsl_core.gallery import BuildOptions, Gallery, build_gallery
 from avsl_core.search.fast import build_fast
 
-STATE, MESSAGE, QUERY, TRAIL, RESULTS, MARKS, GALLERY, CLASSES, MODE, MAP, QUICK = range(11)
+STATE, MESSAGE, QUERY, TRAIL, RESULTS, MARKS, GALLERY, METHOD, CLASSES, MODE, MAP, QUICK = range(12)
 START = ExploreState("demo", (Step(row=0),))
 
 
@@ -85,7 +85,7 @@ class TestOpening:
         page = ExplorePage(ExploreBench(shelf), type(desk)(shelf, desk.limits))
         request = type("Request", (), {"query_params": {}})()
         told = list(page.on_rebuild(request))
-        assert "made anew" in told[0]
+        assert "made anew" in told[0][0]
         shown = page.on_open(request)
         assert len(cards(shown)) == 12
 
@@ -344,8 +344,8 @@ class TestChanges:
         class Racing(Shelf):
             """A build ends between opening the gallery and reading it."""
 
-            def open(self, key):
-                opened = super().open(key)
+            def open(self, key, method=""):
+                opened = super().open(key, method)
                 if (pictures / "a").is_dir():
                     shutil.rmtree(pictures / "a")
                     shutil.rmtree(pictures / "b")
@@ -483,10 +483,6 @@ def test_a_distance_of_one_part_has_nothing_to_decide_or_to_weigh(new_embedding,
     shown = ExplorePage(ExploreBench(shelf), desk).open(None)
     assert " decided<" not in shown[RESULTS]
     assert not any(slider["visible"] for slider in shown[QUICK + 1 :])
-
-
-def test_levels_are_named_by_their_place_only():
-    assert level_titles(["level1", "global"]) == [("Level 1", "the whole picture"), ("Global", "")]
 
 
 def test_the_app_has_the_page(checkpoint):

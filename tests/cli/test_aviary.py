@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from avsl_core.cli.main import main
-from avsl_core.data import read_folder
+from avsl_core.data import read_folder, read_pairs
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +89,22 @@ def test_without_the_drawing_library_only_this_command_fails(tmp_path, arguments
     assert error.count("\n") == 1
     assert "libegl1" in error
     assert "libgl1" in error
+
+
+class TestPairs:
+    def test_it_draws_pairs_that_adapt_can_read(self, tmp_path, arguments, capsys):
+        out = tmp_path / "pairs"
+        assert main(["aviary", str(out), *arguments, "--pairs", "silhouette", "--json"]) == 0
+        values = json.loads(capsys.readouterr().out)
+        assert set(values) == {"pairs", "kind", "seconds", "per_second", "out"}
+        assert (values["pairs"], values["kind"]) == (4, "silhouette")
+        assert len(read_pairs(out)) == 4
+
+    def test_for_people_it_says_what_it_drew(self, tmp_path, arguments, capsys):
+        assert main(["aviary", str(tmp_path / "pairs"), *arguments, "--pairs", "sketch"]) == 0
+        assert "4 pairs of a bird and its sketch" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("option", [["--species", "2"], ["--masks", "masks"]])
+    def test_what_pairs_do_not_have_is_refused(self, tmp_path, arguments, option, capsys):
+        assert main(["aviary", str(tmp_path / "p"), *arguments, "--pairs", "sketch", *option]) == 2
+        assert f"{option[0]} does not go with --pairs" in capsys.readouterr().err

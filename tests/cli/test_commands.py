@@ -170,6 +170,23 @@ def test_training_leaves_a_split_file_whose_test_part_can_be_evaluated(tmp_path,
     assert again.record["dataset"] == "split"
 
 
+def test_a_run_that_is_refused_leaves_the_split_file_as_it_was(tmp_path, capsys):
+    root = draw_folders(tmp_path / "data", 6)
+    arguments = ["train", "--recipe", "cpu", "--data", str(root), "--out", str(tmp_path / "mine.safetensors")]
+    for option in ("backbone=mobilenetv3_small_050", "levels=1,2,4", "weights=none", "nodes=8", "epochs=1"):
+        arguments += ["--set", option]
+    for option in ("batch_size=2", "workers=0", "views=1", "preprocess.size=32", "preprocess.resize=32"):
+        arguments += ["--set", option]
+    arguments += ["--split", "0.34,0.33,0.33", "--quiet", "--device", "cpu"]
+    assert main(arguments) == 0
+    split = tmp_path / "mine.run" / "split.json"
+    kept = split.read_bytes()
+    for extra, message in (([], "holds a run already"), (["--resume"], "had another data set")):
+        assert main([*arguments, "--split-seed", "5", *extra]) == 2
+        assert message in capsys.readouterr().err
+        assert split.read_bytes() == kept
+
+
 def test_in_shop_queries_are_ranked_against_its_gallery(tmp_path, checkpoint, capsys):
     pictures = sorted(draw_folders(tmp_path / "img", 3).rglob("*.jpg"))
     parts = ["train", "query", "gallery"]

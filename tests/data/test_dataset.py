@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,29 @@ def test_merge_refuses_two_sets_of_one_name(make_set):
 def test_merge_of_nothing_is_refused():
     with pytest.raises(ConfigError, match="no picture sets given"):
         merge([])
+
+
+def test_boxes_are_looked_at_only_where_the_set_is_cropped(make_set):
+    pictures = make_set({"a": 2}, boxes=True)
+    assert (pictures.crops, pictures.crop_of(1)) == (None, None)
+    cropped = replace(pictures, cropped=True)
+    assert (cropped.crops, cropped.crop_of(1)) == (((0, 0, 4, 3),) * 2, (0, 0, 4, 3))
+
+
+def test_a_set_without_boxes_cannot_be_cropped(make_set):
+    with pytest.raises(DataError, match="made: has no boxes to crop to"):
+        replace(make_set({"a": 2}), cropped=True)
+
+
+def test_parts_of_a_cropped_set_are_cropped(make_set):
+    cropped = replace(make_set({"a": 2, "b": 1}, boxes=True), cropped=True)
+    assert cropped.subset([1]).cropped
+    assert cropped.subset_of_classes(["b"]).cropped
+
+
+def test_merge_refuses_cropped_beside_uncropped(make_set):
+    whole = make_set({"a": 2}, "one", boxes=True)
+    cropped = replace(make_set({"b": 2}, "two", boxes=True), cropped=True)
+    with pytest.raises(ConfigError, match="some are cropped to boxes and others are not"):
+        merge([whole, cropped])
+    assert merge([replace(whole, cropped=True), cropped]).cropped

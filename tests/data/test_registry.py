@@ -3,7 +3,7 @@ import json
 import pytest
 
 from avsl_core.data import DATASETS, LoadOptions, load_dataset
-from avsl_core.errors import ConfigError
+from avsl_core.errors import ConfigError, DataError
 
 
 @pytest.fixture
@@ -44,6 +44,38 @@ def test_validation_classes_of_a_published_set_come_from_its_training_classes(so
     assert (split.train.num_classes, split.val.num_classes) == (8, 2)
     assert set(split.train.class_names) | set(split.val.class_names) == set(whole.train.class_names)
     assert split.test == whole.test
+
+
+class TestCropToBox:
+    @pytest.fixture
+    def cub(self, tmp_path, put):
+        base = tmp_path / "CUB_200_2011"
+        for number in range(1, 9):
+            put(base / "images" / f"{number}.jpg")
+        put(base / "classes.txt", "".join(f"{i} bird{i}\n" for i in range(1, 5)))
+        put(base / "images.txt", "".join(f"{i} {i}.jpg\n" for i in range(1, 9)))
+        put(base / "image_class_labels.txt", "".join(f"{i} {(i + 1) // 2}\n" for i in range(1, 9)))
+        put(base / "bounding_boxes.txt", "".join(f"{i} 1.0 2.0 {i}.0 3.0\n" for i in range(1, 9)))
+        return base
+
+    def test_every_part_looks_at_its_boxes_only(self, cub):
+        options = LoadOptions(val_fraction=0.5, check_counts=False, crop_to_box=True)
+        split = load_dataset("cub", cub, options)
+        assert list(split.parts()) == ["train", "val", "test"]
+        assert all(part.cropped for part in split.parts().values())
+        assert split.test.crops == ((1, 2, 6, 5), (1, 2, 7, 5), (1, 2, 8, 5), (1, 2, 9, 5))
+        assert split.test.subset([2]).crop_of(0) == (1, 2, 8, 5)
+
+    def test_otherwise_boxes_are_only_known(self, cub):
+        test = load_dataset("cub", cub, LoadOptions(val_fraction=0, check_counts=False)).test
+        assert test.boxes is not None
+        assert (test.crops, test.crop_of(0)) == (None, None)
+
+    def test_a_set_without_boxes_is_refused(self, cub, folder, sop):
+        (cub / "bounding_boxes.txt").unlink()
+        for spec, root in (("folder", folder), ("sop", sop), ("cub", cub)):
+            with pytest.raises(DataError, match=r"no boxes to crop to; leave .*--crop-to-box"):
+                load_dataset(spec, root, LoadOptions(check_counts=False, crop_to_box=True))
 
 
 def test_torchvision_sets_are_divided_like_folders(tmp_path, put):

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 from decimal import Decimal
 
@@ -6,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avsl_core.explain.bars import level_bars, printed_parts, round_parts
+from avsl_core.explain.bars import change_bars, level_bars, printed_parts, round_parts
 from avsl_core.explain.levels import component_titles, level_words
 from avsl_core.models import Component, Explanation
 
@@ -66,3 +67,41 @@ def test_every_level_of_any_network_has_words(count):
     words = [level_words(index, count) for index in range(count)]
     assert all(words)
     assert count < 2 or (words[0] == "early in the network" and words[-1] == "late in the network")
+
+
+def test_a_residual_is_titled_by_its_method():
+    explanation = explain(0.3, residual=0.1)
+    assert "Not attributed" in level_bars(explanation, {})
+    assert "Resolution gap" in level_bars(dataclasses.replace(explanation, method="raml"), {})
+
+
+def test_a_negative_residual_is_drawn_as_such():
+    html = level_bars(explain(0.3, residual=-0.1), {})
+    assert 'class="fill minus"' in html
+    assert printed_parts(explain(0.3, residual=-0.1))[0]["residual"] == "-0.100"
+
+
+class TestChange:
+    def test_both_states_are_drawn_on_one_scale(self):
+        html = change_bars(explain(0.4, 0.2), explain(0.1, 0.2), {}, ("before", "after"))
+        assert re.findall(r"width:([\d.]+)%", html) == ["100.00", "25.00", "50.00", "50.00"]
+        assert re.findall(r'data-before="([\d.]+)" data-after="([\d.]+)"', html) == [
+            ("0.4", "0.1"),
+            ("0.2", "0.2"),
+        ]
+
+    def test_both_columns_add_up_to_their_printed_totals(self):
+        before, after = explain(0.3335, 0.3333, 0.3332), explain(0.1004, 0.1004, 0.1004)
+        html = change_bars(before, after, {}, ("before", "after"))
+        for word in ("before", "after"):
+            *parts, total = [Decimal(v) for v in re.findall(rf"<small>{word}</small> ([\d.]+)", html)]
+            assert sum(parts) == total
+
+    def test_a_part_that_only_one_state_has_counts_nothing_in_the_other(self):
+        html = change_bars(explain(0.4, 0.2), explain(0.1), {}, ("before", "after"))
+        assert 'data-name="level2" data-before="0.2" data-after="0.0"' in html
+
+    def test_figures_are_spoken_and_names_escaped(self):
+        html = change_bars(explain(0.4), explain(0.1), {"level1": ("<b>", "")}, ("before", "after"))
+        assert 'aria-label="before 0.400"' in html
+        assert "<b>" not in html

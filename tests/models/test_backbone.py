@@ -70,6 +70,70 @@ class TestFamilies:
             assert {m.dtype for m in backbone(pictures.double())} == {torch.float64}
 
 
+UNDOWNSAMPLED = [
+    # name, levels, side of the picture, maps
+    ("resnet50", (4,), 224, [(2048, 14, 14)]),
+    ("resnet50d", (3, 4), 64, [(1024, 4, 4), (2048, 4, 4)]),
+    ("resnext50_32x4d", (4,), 64, [(2048, 4, 4)]),
+    ("resnet18", (2, 3), 64, [(128, 8, 8), (256, 8, 8)]),
+    ("tf_efficientnet_lite0", (4,), 64, [(320, 4, 4)]),
+    ("tf_efficientnet_lite0", ("head",), 96, [(1280, 6, 6)]),
+    ("tf_efficientnet_lite0", (3, 4, "head"), 64, [(112, 4, 4), (320, 4, 4), (1280, 4, 4)]),
+    ("mobilenetv3_small_050", (2, 3, 4), 64, [(16, 8, 8), (24, 4, 4), (288, 4, 4)]),
+]
+
+
+class TestUndownsampled:
+    @pytest.mark.parametrize(("name", "levels", "side", "maps"), UNDOWNSAMPLED)
+    def test_the_last_stage_keeps_the_resolution_before_it(self, name, levels, side, maps):
+        backbone = Backbone(BackboneConfig(name, levels, undownsampled=True)).eval()
+        with torch.no_grad():
+            given = backbone(torch.zeros(1, 3, side, side))
+        assert [tuple(m.shape[1:]) for m in given] == maps
+        assert backbone.reductions == tuple(side // height for _, height, _ in maps)
+
+    @pytest.mark.parametrize(
+        ("name", "levels"),
+        [("resnet18", (4,)), ("resnet50d", (4,)), ("tf_efficientnet_lite0", (4, "head"))],
+    )
+    def test_the_weights_are_those_of_the_plain_network(self, name, levels):
+        plain = Backbone(BackboneConfig(name, levels)).state_dict()
+        fine = Backbone(BackboneConfig(name, levels, undownsampled=True))
+        assert {key: t.shape for key, t in fine.state_dict().items()} == {
+            key: t.shape for key, t in plain.items()
+        }
+        fine.load_state_dict(plain)
+
+    def test_resnets_last_stage_has_no_stride_and_no_dilation(self):
+        backbone = Backbone(BackboneConfig("resnet50", (4,), undownsampled=True))
+        last = backbone.features.layer4
+        convolutions = [m for m in last.modules() if isinstance(m, torch.nn.Conv2d)]
+        assert {(m.stride, m.dilation) for m in convolutions} == {((1, 1), (1, 1))}
+        assert backbone.features.layer3[0].conv2.stride == (2, 2)
+
+    def test_resnet_ds_shortcut_pools_no_more(self):
+        backbone = Backbone(BackboneConfig("resnet50d", (4,), undownsampled=True))
+        assert isinstance(backbone.features.layer4[0].downsample[0], torch.nn.Identity)
+        assert isinstance(backbone.features.layer3[0].downsample[0], torch.nn.AvgPool2d)
+
+    def test_what_lies_at_every_second_cell_of_a_first_convolution_stays(self, pictures):
+        """Strides only leave cells out: where the plain network looked, the other one sees the same."""
+        plain = Backbone(BackboneConfig("resnet18", (4,))).eval()
+        fine = Backbone(BackboneConfig("resnet18", (4,), undownsampled=True)).eval()
+        fine.load_state_dict(plain.state_dict())
+        before = torch.randn(2, 256, 6, 6, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            coarse, dense = (b.features.layer4[0].conv1(before) for b in (plain, fine))
+        torch.testing.assert_close(dense[:, :, ::2, ::2], coarse)
+
+    @pytest.mark.parametrize(
+        ("name", "levels"), [("convnext_atto", (3,)), ("vit_tiny_patch16_224", (11,)), ("inception_v3", (4,))]
+    )
+    def test_refuses_networks_that_cannot_do_without(self, name, levels):
+        with pytest.raises(ConfigError, match=f"{name}: its last stage cannot keep the resolution"):
+            Backbone(BackboneConfig(name, levels, undownsampled=True))
+
+
 class TestConfig:
     @pytest.mark.parametrize(
         "name", ["resnet50", "convnext_atto", "vit_tiny_patch16_224", "mobilenetv3_small_050"]

@@ -56,6 +56,12 @@ class TestEncode:
             with pytest.raises(EncodingError, match=r"pictures must be \[B, 3, S, S\]"):
                 model.encode(torch.zeros(shape))
 
+    @pytest.mark.parametrize("kind", [torch.uint8, torch.int64])
+    def test_refuses_pictures_that_are_not_normalised(self, avsl, embedding, kind):
+        for model in (avsl, embedding):
+            with pytest.raises(EncodingError, match=f"not {kind}: normalise them first"):
+                model.encode(torch.zeros(2, 3, 64, 64, dtype=kind))
+
 
 class TestIndexing:
     @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from avsl_core.errors import EncodingError
 from avsl_core.models import Rows
 
 
-@pytest.fixture(params=["avsl", "embedding"])
+@pytest.fixture(params=["avsl", "embedding", "cgd", "adaptation", "raml", "raml_student"])
 def model(request):
     return request.getfixturevalue(request.param)
 
@@ -18,18 +18,24 @@ def encoding(model, pictures):
 
 
 def test_rows_give_the_models_distance(model, encoding):
-    rows, measure = model.rows(encoding), model.measure()
+    asked, found, measure = model.rows(encoding, "query"), model.rows(encoding, "gallery"), model.measure()
     torch.testing.assert_close(
-        measure.distances(rows[0:1], rows), model.distance(encoding[0], encoding), atol=1e-6, rtol=1e-5
+        measure.distances(asked[0:1], found), model.distance(encoding[0], encoding), atol=1e-6, rtol=1e-5
     )
 
 
-def test_parts_are_the_components_of_the_explanation(model, encoding):
+def test_parts_are_the_components_of_the_explanation_or_their_sum(model, encoding):
     explanation = model.explain(encoding[0], encoding[1])
-    rows, measure = model.rows(encoding), model.measure()
-    assert measure.parts == tuple(component.name for component in explanation.components)
+    asked, found, measure = model.rows(encoding, "query"), model.rows(encoding, "gallery"), model.measure()
+    names = tuple(component.name for component in explanation.components)
     values = torch.tensor([component.value for component in explanation.components])
-    torch.testing.assert_close(measure.part_distances(rows[0:1], rows[1:2])[0], values, atol=1e-6, rtol=1e-4)
+    if measure.parts != names:
+        # Search sees the distance as a whole where parts may be negative, or leave something unexplained.
+        assert len(measure.parts) == 1
+        values = values.sum(dim=0, keepdim=True) + explanation.residual
+    torch.testing.assert_close(
+        measure.part_distances(asked[0:1], found[1:2])[0], values, atol=1e-6, rtol=1e-4
+    )
 
 
 def test_each_part_is_at_least_its_bound(model, encoding):

@@ -53,6 +53,9 @@ def test_levels_mix_indices_and_the_final_convolution():
         "negative_margin=0.1",
         "level_weights=1,-1,1",
         "final_weight=nan",
+        "loss_alpha=0",
+        "loss_alpha=inf",
+        "clip=inf",
     ],
 )
 def test_values_out_of_range_are_errors(text):
@@ -102,3 +105,56 @@ def test_phases_follow_each_other():
     assert [plan.stages_at(epoch) for epoch in range(5)] == ["none", "none", "all", "all", "last"]
     assert [plan.uses_cache_at(epoch) for epoch in range(5)] == [True, True, False, False, False]
     assert plan.total_epochs == 5
+
+
+def test_parts_of_a_batch_keep_whole_groups_of_a_class():
+    options = {"batch_size": 12, "samples_per_class": 4}
+    assert TrainConfig(**options, accumulation=3).samples_per_class == 4
+    with pytest.raises(ConfigError, match=r"samples_per_class=4: must be a divisor of .*accumulation, 6"):
+        TrainConfig(**options, accumulation=2)
+
+
+def test_structural_distances_want_a_loss_on_pairs():
+    with pytest.raises(ConfigError, match=r"loss=circle: .* set diml.structural=false, or one of margin"):
+        find_recipe("cpu-diml", ["loss=circle"])
+    assert find_recipe("cpu-diml", ["loss=circle", "diml.structural=false"]).loss == "circle"
+
+
+class TestOverrides:
+    @pytest.mark.parametrize(
+        ("recipe", "text", "message"),
+        [
+            ("cpu", "cgd.descriptors=SM", "an option of method cgd, and the method is avsl"),
+            ("cpu-cgd", "raml.views=2", "an option of method raml"),
+            ("cpu-raml", "diml.grid=2", "an option of method diml"),
+            ("cpu", "pooling=avg", "an option of method embedding and diml"),
+            ("cpu-cgd", "lr_gates=0.1", "an option of method avsl and raml"),
+            *(
+                ("cpu-raml", text, "an option of method avsl")
+                for text in ("top_k=3", "gamma=1", "certainty=global", "momentum=0.1", "final_weight=2")
+            ),
+            ("cpu-diml", "level_weights=1", "an option of method avsl"),
+        ],
+    )
+    def test_options_that_the_method_never_reads_are_refused(self, recipe, text, message):
+        with pytest.raises(ConfigError, match=f"{text.partition('=')[0]}: {message}"):
+            find_recipe(recipe, [text])
+
+    def test_the_method_that_counts_is_the_one_in_the_end(self):
+        texts = ["method=cgd", "cgd.descriptors=SM", "levels=head"]
+        for order in (texts, texts[::-1]):
+            assert find_recipe("cpu", order).cgd.descriptors == "SM"
+            with pytest.raises(ConfigError, match="gamma: an option of method avsl"):
+                find_recipe("cpu", ["gamma=2", *order])
+
+    def test_what_a_recipe_holds_already_is_its_own_affair(self):
+        assert find_recipe("cpu", ["method=embedding", "pooling=avg"]).level_weights == (1.0, 1.0, 1.0)
+
+    @pytest.mark.parametrize("turn", [1, -1])
+    def test_values_that_only_go_together_may_be_written_in_any_order(self, turn):
+        # Mixing of pictures wants augmented views; the recipe below has it on.
+        texts = ["raml.distillation=ts_reg", "raml.mixup=0"]
+        assert find_recipe("raml", texts[::turn]).raml.mixup == 0
+
+    def test_the_last_of_several_values_counts(self):
+        assert find_recipe("cpu-cgd", ["cgd.smoothing=0.2", "cgd.smoothing=0.3"]).cgd.smoothing == 0.3

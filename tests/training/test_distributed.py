@@ -13,6 +13,7 @@ import torch
 from avsl_core.checkpoint import load_checkpoint, read_tensors
 from avsl_core.data import read_folder
 from avsl_core.training import Trainer, start_process
+from avsl_core.training.options import RamlOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,7 +36,24 @@ stop_process()
 """
 
 
-@pytest.mark.parametrize("method", ["avsl", "embedding"])
+OPTIONS = {
+    "avsl": {},
+    "embedding": {},
+    "cgd": {"levels": (4,), "nodes": 12, "loss": "batch_hard_triplet", "samples_per_class": 2},
+    "raml": {
+        "levels": (4,),
+        "raml": RamlOptions(
+            student_size=40,  # more than one cell: the exponent of a single one would learn from rounding
+            student_backbone="mobilenetv3_small_050",
+            student_weights="none",
+            teacher_epochs=1,
+            views=2,
+        ),
+    },
+}
+
+
+@pytest.mark.parametrize("method", OPTIONS)
 @pytest.mark.parametrize("cached", [True, False])
 def test_two_processes_train_as_one(tmp_path, tiny, train_pictures, alone, method, cached):
     import json
@@ -43,7 +61,13 @@ def test_two_processes_train_as_one(tmp_path, tiny, train_pictures, alone, metho
     from avsl_core.config import to_dict
 
     config = replace(
-        tiny, method=method, epochs=2, warmup_epochs=1, cached=cached, stages="none" if cached else "all"
+        tiny,
+        method=method,
+        epochs=2,
+        warmup_epochs=1,
+        cached=cached,
+        stages="none" if cached else "all",
+        **OPTIONS[method],
     )
     root = train_pictures.paths[0].parents[1]
     Trainer(

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 
 from avsl_core.models import build_model
 from avsl_core.training.head_init import begin_on_principal_directions, principal_projection
 from avsl_core.training.methods import OBJECTIVES
+from avsl_core.training.options import RamlOptions
 
 
 def test_fewer_nodes_keep_the_directions_of_largest_spread():
@@ -37,3 +40,33 @@ def test_proxies_begin_at_the_mean_of_their_class(tiny):
     torch.testing.assert_close(
         objective.proxies[2][1], F.normalize(n[2:4].mean(dim=0), dim=0), atol=1e-5, rtol=0
     )
+
+
+def test_whitening_gives_every_direction_the_same_spread_around_zero(tiny):
+    raml = RamlOptions(student_size=32, teacher_epochs=1)
+    plan = replace(tiny, method="raml", levels=(4,), epochs=1, nodes=6, raml=raml)
+    generator = torch.Generator().manual_seed(0)
+    model = build_model("raml", OBJECTIVES["raml"].model_options(plan), generator=generator)
+    objective = OBJECTIVES["raml"](model, plan, 4, generator)
+    channels = model.trunk.channels[0]
+    scale = torch.linspace(0.2, 3.0, channels)[None, :, None, None]
+    maps = [scale * torch.rand(400, channels, 2, 2, generator=generator) for _ in range(2)]
+    labels = torch.arange(400) % 4
+    begin_on_principal_directions(objective, iter([(maps, labels)]), generator, whiten=True)
+    with torch.no_grad():
+        for side, pooled in enumerate(model.pooled(maps)):
+            projected = F.linear(pooled, model.projections[side], model.biases[side])
+            covariance = projected.T @ projected / len(projected)
+            spread = covariance.diagonal().mean()
+            torch.testing.assert_close(projected.mean(dim=0), torch.zeros(6), atol=1e-5, rtol=0)
+            torch.testing.assert_close(covariance / spread, torch.eye(6), atol=1e-3, rtol=0)
+            mean = F.normalize(projected, dim=1)[labels == 2].mean(dim=0)
+            torch.testing.assert_close(objective.proxies[side][2], F.normalize(mean, dim=0))
+
+
+def test_directions_without_data_are_not_blown_up():
+    features = torch.randn(100, 5, generator=torch.Generator().manual_seed(0))
+    features[:, 3:] = 0.0
+    projection = principal_projection(features, 5, torch.Generator(), whiten=True)
+    assert projection.isfinite().all()
+    assert projection.norm(dim=1).max() <= 101
