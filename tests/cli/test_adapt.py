@@ -112,9 +112,15 @@ def test_tensorboard_gets_every_runs_loss(pairs, tmp_path):
 
 def test_an_interruption_ends_with_130_and_leaves_no_checkpoint(pairs, tmp_path):
     out = tmp_path / "a.safetensors"
+    # Where the tests run as a background job, SIGINT is ignored, and children inherit that.
+    listening = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        f"sys.path.insert(0, {str(ROOT)!r}); from avsl_core.cli.main import main; raise SystemExit(main())"
+    )
     command = [
         sys.executable,
-        str(ROOT / "train_cli.py"),
+        "-c",
+        listening,
         "adapt",
         str(pairs),
         "--out",

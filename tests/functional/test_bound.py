@@ -56,7 +56,9 @@ def test_the_range_holds_for_either_sign_of_alpha(dtype, device):
     low, high = AF.gate_range(s[:1], s.amin(dim=0), s.amax(dim=0), alpha, beta)
     P = AF.gate(s[:1], s, alpha, beta)
     assert low.dtype == dtype and low.device.type == device.type
-    assert (low <= P).all() and (high >= P).all()
+    # The sigmoid of a batch and of a single row may round apart by a unit in the last place.
+    ulp = torch.finfo(dtype).eps
+    assert (low <= P + ulp).all() and (high >= P - ulp).all()
     torch.testing.assert_close(low[0], P.amin(dim=0))
     torch.testing.assert_close(high[0], P.amax(dim=0))
 
