@@ -114,10 +114,8 @@ def batch_hard_triplet(embeddings: Tensor, labels: Tensor, margin: float = 0.1) 
             f"embeddings must be [B, D] and labels [B], not {tuple(embeddings.shape)} "
             f"and {tuple(labels.shape)}"
         )
-    lengths = embeddings.square().sum(dim=1)
-    squared = (lengths[:, None] + lengths - 2.0 * embeddings @ embeddings.T).clamp_min(0.0)
-    # The root has no slope at zero: pairs of a picture with itself or its copy get none.
-    distances = torch.where(squared > 0, squared.clamp_min(1e-24).sqrt(), squared)
+    # From differences: a product would lose the digits of near pairs. It has no slope at zero distance.
+    distances = torch.cdist(embeddings, embeddings, compute_mode="donot_use_mm_for_euclid_dist")
     alike = labels[:, None] == labels[None]
     farthest = distances.masked_fill(~alike, 0.0).amax(dim=1)
     nearest = distances.masked_fill(alike, torch.inf).amin(dim=1)
