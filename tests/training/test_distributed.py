@@ -39,7 +39,13 @@ stop_process()
 OPTIONS = {
     "avsl": {},
     "embedding": {},
-    "cgd": {"levels": (4,), "nodes": 12, "loss": "batch_hard_triplet", "samples_per_class": 2},
+    "cgd": {
+        "levels": (4,),
+        "nodes": 12,
+        "loss": "batch_hard_triplet",
+        "samples_per_class": 2,
+        "lr_trunk": 1e-5,  # AdamW turns rounding in tiny gradients into whole steps: small ones here
+    },
     "raml": {
         "levels": (4,),
         "raml": RamlOptions(
