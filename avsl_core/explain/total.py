@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from avsl_core import functional as AF
 from avsl_core.models.explanation import Explanation
 
 __all__ = ["resize_conserving", "sum_of_maps", "total_maps"]
@@ -52,16 +53,4 @@ def resize_conserving(values: Tensor, height: int, width: int) -> Tensor:
         tensor([[2., 4.],
                 [2., 4.]])
     """
-    rows = _overlap(values.shape[0], height).to(values)
-    columns = _overlap(values.shape[1], width).to(values)
-    return rows @ values @ columns.T
-
-
-def _overlap(source: int, target: int) -> Tensor:
-    """Share of each source cell that falls into each target cell, ``[target, source]``; columns sum to 1."""
-    # In units of 1 / (source * target) all edges are whole numbers, so the shares are exact.
-    starts = torch.arange(source, dtype=torch.float64) * target
-    target_starts = torch.arange(target, dtype=torch.float64)[:, None] * source
-    low = torch.maximum(starts, target_starts)
-    high = torch.minimum(starts + target, target_starts + source)
-    return (high - low).clamp_min(0) / target
+    return AF.regrid(values, (height, width))

@@ -9,7 +9,14 @@ from avsl_core.functional.distance import (
     weighted_squared_distance,
 )
 from avsl_core.functional.distillation import absolute_distillation, relational_distillation
-from avsl_core.functional.ledger import node_contributions, signed_maps, spread_nodes, top_down_weights
+from avsl_core.functional.ledger import (
+    node_contributions,
+    node_shares,
+    signed_maps,
+    spread_nodes,
+    top_down_weights,
+)
+from avsl_core.functional.likeness import cell_likeness, regrid
 from avsl_core.functional.linkage import linkage, normalize_linkage
 from avsl_core.functional.losses import batch_hard_triplet, margin_loss, proxy_anchor_loss
 from avsl_core.functional.matching import (
@@ -53,6 +60,7 @@ __all__ = [
     "avsl_distance",
     "batch_hard_triplet",
     "cell_grid",
+    "cell_likeness",
     "centred_split",
     "certainty",
     "descriptor_shares",
@@ -69,6 +77,7 @@ __all__ = [
     "max_pool_shares",
     "mined_triplet_loss",
     "node_contributions",
+    "node_shares",
     "normalize_linkage",
     "pairwise_avsl_distance",
     "peak_augmented",
@@ -76,6 +85,7 @@ __all__ = [
     "proxy_anchor_loss",
     "regional_max",
     "regional_max_shares",
+    "regrid",
     "relational_distillation",
     "resize_plan",
     "signed_maps",

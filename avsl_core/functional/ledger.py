@@ -13,7 +13,7 @@ from torch import Tensor
 
 from avsl_core.functional.nodes import peak_augmented
 
-__all__ = ["node_contributions", "signed_maps", "spread_nodes", "top_down_weights"]
+__all__ = ["node_contributions", "node_shares", "signed_maps", "spread_nodes", "top_down_weights"]
 
 
 def top_down_weights(gates: Sequence[Tensor], normalized_linkages: Sequence[Tensor]) -> list[Tensor]:
@@ -80,6 +80,23 @@ def signed_maps(features: Tensor, weight: Tensor, bias: Tensor, coefficients: Te
         ``[B, H, W]``.
     """
     return spread_nodes(peak_augmented(features), weight, bias, coefficients, norm)
+
+
+def node_shares(augmented: Tensor, weight: Tensor, bias: Tensor, norm: Tensor) -> Tensor:
+    """What each position adds to each node: A_r[p] / (HW |e|), which sums over positions to n_r.
+
+    Args:
+        augmented: Feature maps that :func:`peak_augmented` has been applied to, ``[B, C, H, W]``.
+        weight: Projection, ``[R, C]``.
+        bias: ``[R]``.
+        norm: |e| of each picture, ``[B]``; positive.
+
+    Returns:
+        ``[B, R, H, W]``.
+    """
+    cells = augmented.shape[2] * augmented.shape[3]
+    shares: Tensor = torch.einsum("rc,bchw->brhw", weight, augmented) + bias[:, None, None]
+    return shares / (cells * norm[:, None, None, None])
 
 
 def spread_nodes(

@@ -7,7 +7,7 @@ from avsl_core.models.base import Encoding, Role, SimilarityModel
 from avsl_core.models.cgd import CgdConfig, CgdEncoding, CgdModel
 from avsl_core.models.diml import DimlConfig, DimlEncoding, DimlModel
 from avsl_core.models.embedding import EmbeddingConfig, EmbeddingEncoding, EmbeddingModel
-from avsl_core.models.explanation import Component, Explanation, Flow, LevelDetails
+from avsl_core.models.explanation import CellLikeness, Component, Explanation, Flow, LevelDetails
 from avsl_core.models.measure import Measure, Rows
 from avsl_core.models.raml import RamlConfig, RamlEncoding, RamlModel
 from avsl_core.models.registry import METHODS, build_model, model_config
@@ -22,6 +22,7 @@ __all__ = [
     "AvslModel",
     "Backbone",
     "BackboneConfig",
+    "CellLikeness",
     "CgdConfig",
     "CgdEncoding",
     "CgdModel",

@@ -20,6 +20,7 @@ from avsl_core.models.backbone import BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
 from avsl_core.models.clip import build_trunk
 from avsl_core.models.explanation import Component, Explanation
+from avsl_core.models.likeness import common_grid, likeness_of
 from avsl_core.models.measure import EuclideanMeasure, Rows
 from avsl_core.models.split import cell_coefficients, split_levels
 
@@ -178,6 +179,7 @@ class AdaptationModel(SimilarityModel):
         raw = torch.cat([self.features(side) for side in pair])
         before = self._account(pair, raw, AdaptationHead(raw.shape[1], kind="dummy"), split)
         after = self._account(pair, raw, self.head, split)
+        shares = [self._shares(side, raw[row : row + 1]) for row, side in enumerate(pair)]
         return Explanation(
             self.method,
             float(sum(component.value for component in after)),
@@ -185,6 +187,7 @@ class AdaptationModel(SimilarityModel):
             before=Explanation(
                 self.method, float(sum(component.value for component in before)), tuple(before)
             ),
+            likeness=likeness_of([(shares[0], shares[1], shares[0].new_ones(len(shares[0])))]),
         )
 
     def node_vectors(self, encoding: Encoding) -> Tensor:
@@ -207,6 +210,24 @@ class AdaptationModel(SimilarityModel):
             )
         check_widths([encoding.vectors], [self.head.outputs])
         return encoding
+
+    def _shares(self, maps: Sequence[Tensor], raw: Tensor) -> Tensor:
+        """What each cell adds to each entry of u = f(x) / |f(x)|, ``[F, H, W]``, all layers together.
+
+        Layers meet in the cosine, so they need one grid.
+        """
+        rows, columns = common_grid(maps)
+        layers = []
+        for m in maps:
+            length = self.pooled([m])[0].norm().clamp_min(_TINY)
+            features = AF.peak_augmented(m) if self.config.pooling == "avgmax" else m
+            layers.append(AF.regrid(features[0], (rows, columns)) / (features[0, 0].numel() * length))
+        cells = torch.cat(layers).flatten(1).T
+        # The linear part takes the PCA's mean off each row: a cell bears its even share of it.
+        linear = self.head.linear(cells * len(cells)) / len(cells)
+        gains = self.head.gains(raw) / self.head(raw).norm().clamp_min(_TINY)
+        vectors: Tensor = (linear * gains).T.reshape(-1, rows, columns)
+        return vectors
 
     def _account(
         self, pair: Sequence[Sequence[Tensor]], raw: Tensor, head: AdaptationHead, split: AF.Split

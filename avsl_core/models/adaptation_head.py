@@ -63,15 +63,20 @@ class AdaptationHead(nn.Module):
         Raises:
             EncodingError: If there is a PCA that was never fitted.
         """
-        linear = self._linear(features)
+        linear = self.linear(features)
         if self.kind == "original":
             return linear.relu()
         return linear * self.weight.relu().to(linear) if self.kind == "peterson" else linear
 
+    def linear(self, features: Tensor) -> Tensor:
+        """A (x - mean), ``[B, F]``: what the ReLU or the weights of the features are applied to."""
+        reduced = self.reduce(features)
+        return F.linear(reduced, self.weight.to(reduced)) if self.kind == "original" else reduced
+
     def gains(self, features: Tensor) -> Tensor:
         """What each output of the linear part counts for these features, ``[B, F]`` or ``[1, F]``."""
         if self.kind == "original":
-            return (self._linear(features) > 0).to(features)
+            return (self.linear(features) > 0).to(features)
         if self.kind == "peterson":
             return self.weight.relu().to(features)[None]
         return features.new_ones(1, self.outputs)
@@ -113,10 +118,6 @@ class AdaptationHead(nn.Module):
                 "the model's PCA was never fitted: train it with `adapt`, or load a trained checkpoint"
             )
         return F.linear(features - self.pca_mean.to(features), self.pca_components.to(features))
-
-    def _linear(self, features: Tensor) -> Tensor:
-        reduced = self.reduce(features)
-        return F.linear(reduced, self.weight.to(reduced)) if self.kind == "original" else reduced
 
 
 def principal_components(features: Tensor, count: int) -> tuple[Tensor, Tensor]:

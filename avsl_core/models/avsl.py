@@ -16,6 +16,7 @@ from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
 from avsl_core.models.explanation import Component, Explanation, LevelDetails
 from avsl_core.models.heads import kaiming_fan_out
+from avsl_core.models.likeness import likeness_of
 from avsl_core.models.measure import Rows
 from avsl_core.models.split import cell_coefficients, split_levels
 
@@ -263,6 +264,7 @@ class AvslModel(SimilarityModel):
         weights = [w.double() for w in AF.top_down_weights(gates, self.normalized_linkages)]
         contributions: list[Tensor] = []
         signed: list[tuple[Tensor, Tensor]] = []
+        alike: list[tuple[Tensor, Tensor, Tensor]] = []
         for level in range(self.levels):
             difference = nodes[level][:1] - nodes[level][1:]
             pull = weights[level] * difference
@@ -276,6 +278,12 @@ class AvslModel(SimilarityModel):
                 one for part in parts for one in AF.spread_nodes(part[0], *heads[level], *part[1:])
             )
             signed.append((map_a + even / map_a.numel(), map_b + even / map_b.numel()))
+            sides = [m[i : i + 1] for m in maps[level] for i in range(len(m))]
+            shares = [
+                AF.node_shares(m, *heads[level], length[None])[0]
+                for m, length in zip(sides, lengths[level], strict=True)
+            ]
+            alike.append((shares[0], shares[1], weights[level][0]))
         features = [(one[0], other[0]) for one, other in zip(x.maps, y.maps, strict=True)]
         components, details = [], {}
         for level, (map_a, map_b) in enumerate(split_levels(signed, features, split)):
@@ -284,7 +292,13 @@ class AvslModel(SimilarityModel):
             P = gates[level - 1][0] if level else torch.ones_like(weights[0][0])
             details[name] = LevelDetails(P, weights[level][0], contributions[level])
         total = float(sum(component.value for component in components))
-        return Explanation(self.method, total, tuple(components), levels=MappingProxyType(details))
+        return Explanation(
+            self.method,
+            total,
+            tuple(components),
+            levels=MappingProxyType(details),
+            likeness=likeness_of(alike),
+        )
 
     def node_vectors(self, encoding: Encoding) -> Tensor:
         """All levels' nodes side by side, each level weighted by the root of its mean top-down weight."""

@@ -19,6 +19,7 @@ from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
 from avsl_core.models.explanation import Component, Explanation
 from avsl_core.models.heads import kaiming_fan_out
+from avsl_core.models.likeness import likeness_of
 from avsl_core.models.measure import EuclideanMeasure, Rows
 from avsl_core.models.split import cell_coefficients, split_levels
 
@@ -172,20 +173,24 @@ class CgdModel(SimilarityModel):
         count = len(self.config.kinds)
         values: list[float] = []
         signed: list[tuple[Tensor, Tensor]] = []
+        alike: list[tuple[Tensor, Tensor, Tensor]] = []
         for kind, weight, (e_x, e_y) in zip(self.config.kinds, self.projections, pairs, strict=True):
             nodes = F.normalize(torch.cat([e_x, e_y]), dim=1)
             values.append(float((nodes[0] - nodes[1]).square().sum()) / count)
-            coefficients, even = cell_coefficients(torch.full_like(nodes[:1], 1.0 / count), nodes, split)
+            even_weight = torch.full_like(nodes[:1], 1.0 / count)
+            coefficients, even = cell_coefficients(even_weight, nodes, split)
             channels = coefficients @ weight.double()
             map_a = _spread(maps_x, kind, channels[0], e_x)
             map_b = _spread(maps_y, kind, channels[1], e_y)
             signed.append((map_a + even / map_a.numel(), map_b + even / map_b.numel()))
+            shares = [_shares(m, kind, weight, e) for m, e in ((maps_x, e_x), (maps_y, e_y))]
+            alike.append((shares[0], shares[1], even_weight[0]))
         maps = self._split(signed, (x.maps[0], y.maps[0]), split)
         components = [
             Component(kind, value, *pair)
             for kind, value, pair in zip(self.config.kinds, values, maps, strict=True)
         ]
-        return Explanation(self.method, float(sum(values)), tuple(components))
+        return Explanation(self.method, float(sum(values)), tuple(components), likeness=likeness_of(alike))
 
     def node_vectors(self, encoding: Encoding) -> Tensor:
         """The descriptors' vectors side by side, scaled so that the whole has length 1."""
@@ -217,6 +222,14 @@ class CgdModel(SimilarityModel):
         return [
             pair if kind == "M" else next(held) for kind, pair in zip(self.config.kinds, signed, strict=True)
         ]
+
+
+def _shares(features: Tensor, kind: AF.Descriptor, weight: Tensor, embedding: Tensor) -> Tensor:
+    """What each cell adds to each entry of a descriptor's vector, ``[R, H, W]``."""
+    shares = AF.descriptor_shares(features, kind)[0]
+    projected = torch.einsum("rc,chw->rhw", weight.double(), shares)
+    vectors: Tensor = projected / embedding.norm().clamp_min(1e-12)
+    return vectors
 
 
 def _spread(features: Tensor, kind: AF.Descriptor, channels: Tensor, embedding: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts,
 from avsl_core.models.cgd import CgdConfig, CgdModel
 from avsl_core.models.diml_measure import DimlMeasure
 from avsl_core.models.embedding import EmbeddingConfig, EmbeddingModel
-from avsl_core.models.explanation import Component, Explanation, Flow
+from avsl_core.models.explanation import CellLikeness, Component, Explanation, Flow
+from avsl_core.models.likeness import added_likeness
 from avsl_core.models.measure import Rows
 
 __all__ = ["DimlConfig", "DimlEncoding", "DimlModel"]
@@ -209,6 +210,7 @@ class DimlModel(SimilarityModel):
             float(sum(part.value for part in parts)),
             tuple(parts),
             flow=Flow(grid, grid, T, S, u, v),
+            likeness=added_likeness(base.likeness, CellLikeness(grid, grid, T * S)),
         )
 
     def plan(self, products: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
 from avsl_core.models.explanation import Component, Explanation
 from avsl_core.models.heads import kaiming_fan_out
+from avsl_core.models.likeness import likeness_of
 from avsl_core.models.measure import EuclideanMeasure, Rows
 from avsl_core.models.split import cell_coefficients, split_levels
 
@@ -155,6 +156,7 @@ class EmbeddingModel(SimilarityModel):
         e_x, e_y = self.embeddings(maps_x), self.embeddings(maps_y)
         values: list[float] = []
         signed: list[tuple[Tensor, Tensor]] = []
+        alike: list[tuple[Tensor, Tensor, Tensor]] = []
         for level in range(self.levels):
             nodes = F.normalize(torch.cat([e_x[level], e_y[level]]), dim=1)
             values.append(float((nodes[0] - nodes[1]).square().sum()) / self.levels)
@@ -163,6 +165,8 @@ class EmbeddingModel(SimilarityModel):
             map_a = self._map(maps_x[level], level, coefficients[:1], e_x[level])
             map_b = self._map(maps_y[level], level, coefficients[1:], e_y[level])
             signed.append((map_a + even / map_a.numel(), map_b + even / map_b.numel()))
+            shares = [self._shares(m, level, e) for m, e in ((maps_x, e_x), (maps_y, e_y))]
+            alike.append((shares[0], shares[1], weight[0]))
         features = [(one[0], other[0]) for one, other in zip(x.maps, y.maps, strict=True)]
         components = [
             Component(f"level{level + 1}", value, *maps)
@@ -171,7 +175,7 @@ class EmbeddingModel(SimilarityModel):
             )
         ]
         total = float(sum(component.value for component in components))
-        return Explanation(self.method, total, tuple(components))
+        return Explanation(self.method, total, tuple(components), likeness=likeness_of(alike))
 
     def node_vectors(self, encoding: Encoding) -> Tensor:
         """The levels' vectors side by side, scaled so that the whole has length 1."""
@@ -198,6 +202,17 @@ class EmbeddingModel(SimilarityModel):
             )
         check_widths(encoding.nodes, self._widths)
         return encoding
+
+    def _shares(self, maps: Sequence[Tensor], level: int, embeddings: Sequence[Tensor]) -> Tensor:
+        """What each cell of one picture adds to each node of a level, ``[R, H, W]``."""
+        features, length = maps[level], embeddings[level].norm(dim=1).clamp_min(1e-12)
+        if self.config.pooling == "avgmax":
+            features = AF.peak_augmented(features)
+        if not self.config.nodes:
+            own: Tensor = features[0] / (features[0, 0].numel() * length)
+            return own
+        weight, bias = self.projections[level].double(), self.biases[level].double()
+        return AF.node_shares(features, weight, bias, length)[0]
 
     def _map(self, features: Tensor, level: int, coefficients: Tensor, embedding: Tensor) -> Tensor:
         if self.config.pooling == "avgmax":

@@ -6,7 +6,9 @@ from types import MappingProxyType
 
 from torch import Tensor
 
-__all__ = ["Component", "Explanation", "Flow", "LevelDetails"]
+from avsl_core import functional as AF
+
+__all__ = ["CellLikeness", "Component", "Explanation", "Flow", "LevelDetails"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,37 @@ class Flow:
 
 
 @dataclass(frozen=True, eq=False)
+class CellLikeness:
+    """How much each cell of one picture has in common with each of the other.
+
+    The similarity side of the distance, which is bilinear in the cells of the two pictures: for AVSL
+    sum_r w_r n_r(x) n_r(y) over all levels, for methods that measure by a cosine that cosine, and for DIML
+    the flow T * S besides. Rows added up over a region of the first picture are a map over the second.
+
+    Attributes:
+        grid_a: Rows and columns of the first picture's cells.
+        grid_b: Of the second's.
+        matrix: ``[Na, Nb]`` float64; positive where cells answer to each other, negative where they
+            contradict.
+    """
+
+    grid_a: tuple[int, int]
+    grid_b: tuple[int, int]
+    matrix: Tensor
+
+    @property
+    def total(self) -> float:
+        """What the two pictures have in common, as the method counts it; at most 1, 2 with a flow."""
+        return float(self.matrix.sum())
+
+    def on(self, grid_a: tuple[int, int], grid_b: tuple[int, int]) -> "CellLikeness":
+        """The same on other grids; sums over whole pictures stay."""
+        by_b = AF.regrid(self.matrix.view(-1, *self.grid_b), grid_b).flatten(1)
+        by_a = AF.regrid(by_b.T.reshape(-1, *self.grid_a), grid_a).flatten(1)
+        return CellLikeness(grid_a, grid_b, by_a.T)
+
+
+@dataclass(frozen=True, eq=False)
 class Explanation:
     """Why two pictures are as far apart as they are.
 
@@ -83,6 +116,7 @@ class Explanation:
         levels: Per-component details, by component name, for methods that have them.
         flow: The match of cells, for methods that compare by one.
         before: The same pair before the method's learned adaptation, for methods that adapt features.
+        likeness: Which cells answer to which; None where nothing is known of it.
     """
 
     method: str
@@ -93,6 +127,7 @@ class Explanation:
     levels: Mapping[str, LevelDetails] = field(default_factory=lambda: MappingProxyType({}))
     flow: Flow | None = None
     before: "Explanation | None" = None
+    likeness: CellLikeness | None = None
 
     def component(self, name: str) -> Component:
         """Look up a part by name.

@@ -20,6 +20,7 @@ from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
 from avsl_core.models.explanation import Component, Explanation
 from avsl_core.models.heads import kaiming_fan_out
+from avsl_core.models.likeness import likeness_of
 from avsl_core.models.measure import EuclideanMeasure, Rows
 from avsl_core.models.raml_pooling import RamlPooling, pool, pool_shares
 from avsl_core.models.split import cell_coefficients, split_levels
@@ -220,9 +221,14 @@ class RamlModel(SimilarityModel):
             for side, value, maps in zip(sides, values, split_levels(signed, features, split), strict=True)
         )
         total = float((units[0][0] - units[-1][1]).square().sum()) / 2.0
+        # What is scored: the student's vector of the query against the teacher's of the other.
+        query, other = self._shares(features[0][0], sides[0]), self._shares(features[-1][1], sides[-1])
+        likeness = likeness_of([(query, other, query.new_ones(len(query)))])
         if len(sides) == 1:
-            return Explanation(self.method, values[0], parts)
-        return Explanation(self.method, total, parts, residual=total - sum(values), exact=False)
+            return Explanation(self.method, values[0], parts, likeness=likeness)
+        return Explanation(
+            self.method, total, parts, residual=total - sum(values), exact=False, likeness=likeness
+        )
 
     def node_vectors(self, encoding: Encoding) -> Tensor:
         """The gallery side's vectors, or the queries' where the encoding has no others."""
@@ -300,6 +306,18 @@ class RamlModel(SimilarityModel):
                 f"explaining needs the {_NAMES[side]}'s map of both pictures: encode with keep_maps=True"
             )
         return own.maps[kept.index(side)]
+
+    def _shares(self, features: Tensor, side: int) -> Tensor:
+        """What each cell of one network's map adds to each entry of its vector, ``[D, H, W]``."""
+        features = features[None].double()
+        pooled = pool(features, self.config.pooling, self._exponent(side))
+        length = self._projected(F.normalize(pooled, dim=1), side).norm().clamp_min(1e-12)
+        shares = pool_shares(features, self.config.pooling, self._exponent(side))[0]
+        shares = shares / pooled.norm().clamp_min(1e-12)
+        weight, bias = self.projections[side].double(), self.biases[side].double()
+        projected: Tensor = torch.einsum("rc,chw->rhw", weight, shares)
+        vectors: Tensor = (projected + bias[:, None, None] / shares[0].numel()) / length
+        return vectors
 
     def _account(
         self, features: tuple[Tensor, Tensor], side: int, factor: float, split: AF.Split
