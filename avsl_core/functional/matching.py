@@ -112,7 +112,9 @@ def resize_plan(plan: Tensor, source: tuple[int, int], target: tuple[int, int]) 
     raise ValueError(f"grids {source} and {target} do not divide")
 
 
-def matched_split(map_a: Tensor, map_b: Tensor, plan: Tensor) -> tuple[Tensor, Tensor]:
+def matched_split(
+    map_a: Tensor, map_b: Tensor, plan: Tensor, grid: tuple[int, int] | None = None
+) -> tuple[Tensor, Tensor]:
     """Hold each cell against its match: the mean of its own value and of what the match carries over.
 
     Args:
@@ -120,12 +122,15 @@ def matched_split(map_a: Tensor, map_b: Tensor, plan: Tensor) -> tuple[Tensor, T
             :func:`avsl_core.functional.signed_maps`.
         map_b: The same over the second picture, ``[h, w]``.
         plan: From :func:`transport_plan`, ``[HW, hw]``.
+        grid: Rows and columns that the plan is over, where the maps, both of one size, are finer and divide
+            into its cells: every part of a cell is held against the part at the same place inside the matched
+            cell, as by :func:`resize_plan`, whose finer plan would have the square of the finer cells.
 
     Returns:
         Maps ``[H, W]`` and ``[h, w]`` with the same sum over both; each has half of it.
 
     Raises:
-        ValueError: If the plan is not over the cells of the two maps.
+        ValueError: If the plan is not over the cells of the two maps, or of the grid.
 
     Example:
         >>> plan = torch.eye(2, dtype=torch.float64) / 2
@@ -133,12 +138,34 @@ def matched_split(map_a: Tensor, map_b: Tensor, plan: Tensor) -> tuple[Tensor, T
         >>> matched_split(a, b, plan)
         (tensor([[0.0000, 0.1000]], dtype=torch.float64), tensor([[0.0000, 0.1000]], dtype=torch.float64))
     """
+    if grid is not None and grid != tuple(map_a.shape):
+        blocks_a, blocks_b = _blocks(map_a, grid), _blocks(map_b, grid)
+        carried_a, carried_b = plan @ blocks_b * len(plan), plan.T @ blocks_a * len(plan)
+        return (
+            _from_blocks((blocks_a + carried_a) / 2, grid, map_a),
+            _from_blocks((blocks_b + carried_b) / 2, grid, map_b),
+        )
     a, b = map_a.flatten(), map_b.flatten()
     if plan.shape != (len(a), len(b)):
         raise ValueError(f"the plan must be [{len(a)}, {len(b)}] for these maps, not {tuple(plan.shape)}")
     carried_a = plan @ (b * len(b))
     carried_b = (a * len(a)) @ plan
     return ((a + carried_a) / 2).view_as(map_a), ((b + carried_b) / 2).view_as(map_b)
+
+
+def _blocks(values: Tensor, grid: tuple[int, int]) -> Tensor:
+    """The parts of each cell of a coarser grid, ``[cells, parts]``."""
+    (rows, columns), (height, width) = grid, values.shape
+    if height % rows or width % columns:
+        raise ValueError(f"maps of {height} x {width} do not divide into {rows} x {columns} cells")
+    parts = values.reshape(rows, height // rows, columns, width // columns)
+    return parts.permute(0, 2, 1, 3).reshape(rows * columns, -1)
+
+
+def _from_blocks(blocks: Tensor, grid: tuple[int, int], like: Tensor) -> Tensor:
+    (rows, columns), (height, width) = grid, like.shape
+    parts = blocks.reshape(rows, columns, height // rows, width // columns)
+    return parts.permute(0, 2, 1, 3).reshape(height, width)
 
 
 def centred_split(map_a: Tensor, map_b: Tensor) -> tuple[Tensor, Tensor]:

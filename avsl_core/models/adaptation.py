@@ -222,11 +222,11 @@ class AdaptationModel(SimilarityModel):
             length = self.pooled([m])[0].norm().clamp_min(_TINY)
             features = AF.peak_augmented(m) if self.config.pooling == "avgmax" else m
             layers.append(AF.regrid(features[0], (rows, columns)) / (features[0, 0].numel() * length))
-        cells = torch.cat(layers).flatten(1).T
+        cells = torch.cat(layers).flatten(1).T.float()
         # The linear part takes the PCA's mean off each row: a cell bears its even share of it.
         linear = self.head.linear(cells * len(cells)) / len(cells)
         gains = self.head.gains(raw) / self.head(raw).norm().clamp_min(_TINY)
-        vectors: Tensor = (linear * gains).T.reshape(-1, rows, columns)
+        vectors: Tensor = (linear * gains.float()).T.reshape(-1, rows, columns)
         return vectors
 
     def _account(

@@ -279,11 +279,12 @@ class AvslModel(SimilarityModel):
             )
             signed.append((map_a + even / map_a.numel(), map_b + even / map_b.numel()))
             sides = [m[i : i + 1] for m in maps[level] for i in range(len(m))]
+            weight, bias = (part.float() for part in heads[level])
             shares = [
-                AF.node_shares(m, *heads[level], length[None])[0]
+                AF.node_shares(m.float(), weight, bias, length[None].float())
                 for m, length in zip(sides, lengths[level], strict=True)
             ]
-            alike.append((shares[0], shares[1], weights[level][0]))
+            alike.append((shares[0][0], shares[1][0], weights[level][0].float()))
         features = [(one[0], other[0]) for one, other in zip(x.maps, y.maps, strict=True)]
         components, details = [], {}
         for level, (map_a, map_b) in enumerate(split_levels(signed, features, split)):

@@ -184,7 +184,7 @@ class CgdModel(SimilarityModel):
             map_b = _spread(maps_y, kind, channels[1], e_y)
             signed.append((map_a + even / map_a.numel(), map_b + even / map_b.numel()))
             shares = [_shares(m, kind, weight, e) for m, e in ((maps_x, e_x), (maps_y, e_y))]
-            alike.append((shares[0], shares[1], even_weight[0]))
+            alike.append((shares[0], shares[1], even_weight[0].float()))
         maps = self._split(signed, (x.maps[0], y.maps[0]), split)
         components = [
             Component(kind, value, *pair)
@@ -227,8 +227,8 @@ class CgdModel(SimilarityModel):
 def _shares(features: Tensor, kind: AF.Descriptor, weight: Tensor, embedding: Tensor) -> Tensor:
     """What each cell adds to each entry of a descriptor's vector, ``[R, H, W]``."""
     shares = AF.descriptor_shares(features, kind)[0]
-    projected = torch.einsum("rc,chw->rhw", weight.double(), shares)
-    vectors: Tensor = projected / embedding.norm().clamp_min(1e-12)
+    shares = shares / embedding.norm().clamp_min(1e-12)
+    vectors: Tensor = torch.einsum("rc,chw->rhw", weight.float(), shares.float())
     return vectors
 
 

@@ -166,7 +166,7 @@ class EmbeddingModel(SimilarityModel):
             map_b = self._map(maps_y[level], level, coefficients[1:], e_y[level])
             signed.append((map_a + even / map_a.numel(), map_b + even / map_b.numel()))
             shares = [self._shares(m, level, e) for m, e in ((maps_x, e_x), (maps_y, e_y))]
-            alike.append((shares[0], shares[1], weight[0]))
+            alike.append((shares[0], shares[1], weight[0].float()))
         features = [(one[0], other[0]) for one, other in zip(x.maps, y.maps, strict=True)]
         components = [
             Component(f"level{level + 1}", value, *maps)
@@ -205,13 +205,13 @@ class EmbeddingModel(SimilarityModel):
 
     def _shares(self, maps: Sequence[Tensor], level: int, embeddings: Sequence[Tensor]) -> Tensor:
         """What each cell of one picture adds to each node of a level, ``[R, H, W]``."""
-        features, length = maps[level], embeddings[level].norm(dim=1).clamp_min(1e-12)
+        features, length = maps[level].float(), embeddings[level].norm(dim=1).clamp_min(1e-12).float()
         if self.config.pooling == "avgmax":
             features = AF.peak_augmented(features)
         if not self.config.nodes:
             own: Tensor = features[0] / (features[0, 0].numel() * length)
             return own
-        weight, bias = self.projections[level].double(), self.biases[level].double()
+        weight, bias = self.projections[level].float(), self.biases[level].float()
         return AF.node_shares(features, weight, bias, length)[0]
 
     def _map(self, features: Tensor, level: int, coefficients: Tensor, embedding: Tensor) -> Tensor:

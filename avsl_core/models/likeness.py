@@ -21,18 +21,17 @@ def likeness_of(levels: Sequence[tuple[Tensor, Tensor, Tensor]]) -> CellLikeness
         levels: Per level what each cell of the first picture adds to its vector, ``[R, H, W]``, the same of
             the second, ``[R, h, w]``, and the weight of each entry of the vectors, ``[R]``.
 
+    In single precision where it is given so: unlike the maps, no one takes these numbers off each other.
+
     Returns:
         On the finest of the levels' grids, or a coarser one of 16 cells a side.
     """
     grid_a = common_grid([one for one, _, _ in levels])
     grid_b = common_grid([other for _, other, _ in levels])
-    matrix = sum(
-        (
-            AF.cell_likeness(AF.regrid(one, grid_a).flatten(1), AF.regrid(other, grid_b).flatten(1), weight)
-            for one, other, weight in levels
-        ),
-        start=torch.zeros((), dtype=torch.float64),
-    )
+    matrix = torch.zeros(grid_a[0] * grid_a[1], grid_b[0] * grid_b[1], dtype=torch.float64)
+    for one, other, weight in levels:
+        shares = AF.regrid(one, grid_a).flatten(1), AF.regrid(other, grid_b).flatten(1)
+        matrix = matrix.to(one.device) + AF.cell_likeness(*shares, weight)
     return CellLikeness(grid_a, grid_b, matrix)
 
 

@@ -315,7 +315,7 @@ class RamlModel(SimilarityModel):
         shares = pool_shares(features, self.config.pooling, self._exponent(side))[0]
         shares = shares / pooled.norm().clamp_min(1e-12)
         weight, bias = self.projections[side].double(), self.biases[side].double()
-        projected: Tensor = torch.einsum("rc,chw->rhw", weight, shares)
+        projected = torch.einsum("rc,chw->rhw", weight, shares)
         vectors: Tensor = (projected + bias[:, None, None] / shares[0].numel()) / length
         return vectors
 

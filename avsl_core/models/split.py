@@ -62,8 +62,13 @@ def split_levels(
     plans = {_grid(anchor[0]): _plan(*anchor)}
     matched = []
     for pair, level in zip(maps, features, strict=True):
-        plan = _plan(*level) if not _follows(level, anchor) else _at(_grid(level[0]), plans)
-        matched.append(AF.matched_split(*pair, plan))
+        if not _follows(level, anchor):
+            matched.append(AF.matched_split(*pair, _plan(*level)))
+        elif _grid(level[0])[0] > _grid(anchor[0])[0] or _grid(level[0])[1] > _grid(anchor[0])[1]:
+            coarse = _grid(anchor[0])
+            matched.append(AF.matched_split(*pair, plans[coarse], coarse))
+        else:
+            matched.append(AF.matched_split(*pair, _at(_grid(level[0]), plans)))
     return matched
 
 

@@ -104,6 +104,18 @@ class TestSplits:
         with pytest.raises(ValueError, match=r"must be \[4, 6\]"):
             AF.matched_split(torch.zeros(2, 2), torch.zeros(2, 3), torch.eye(4) / 4)
 
+    @pytest.mark.parametrize("finer", [(4, 4), (2, 6), (6, 8)])
+    def test_finer_maps_follow_a_plan_as_by_the_finer_plan(self, finer):
+        plan = AF.transport_plan(similarities(5, 4, 4))
+        a, b = similarities(6, 2 * finer[0], finer[1]).view(2, *finer)
+        expected = AF.matched_split(a, b, AF.resize_plan(plan, (2, 2), finer))
+        for one, other in zip(AF.matched_split(a, b, plan, (2, 2)), expected, strict=True):
+            assert_close(one, other)
+
+    def test_refuse_finer_maps_that_do_not_divide(self):
+        with pytest.raises(ValueError, match="do not divide"):
+            AF.matched_split(torch.zeros(3, 4), torch.zeros(3, 4), torch.eye(4) / 4, (2, 2))
+
     def test_what_has_its_like_in_the_other_picture_cancels(self):
         """One cell of four differs: only that cell keeps a value."""
         a = torch.tensor([[0.4, -0.2], [0.1, 0.3]]).double()
