@@ -107,7 +107,7 @@ class TestSplits:
     @pytest.mark.parametrize("finer", [(4, 4), (2, 6), (6, 8)])
     def test_finer_maps_follow_a_plan_as_by_the_finer_plan(self, finer):
         plan = AF.transport_plan(similarities(5, 4, 4))
-        a, b = similarities(6, 2 * finer[0], finer[1]).view(2, *finer)
+        a, b = similarities(6, 2 * finer[0], finer[1]).double().view(2, *finer)
         expected = AF.matched_split(a, b, AF.resize_plan(plan, (2, 2), finer))
         for one, other in zip(AF.matched_split(a, b, plan, (2, 2)), expected, strict=True):
             assert_close(one, other)
