@@ -27,10 +27,12 @@ from avsl_core.errors import (
     TrainingError,
 )
 from avsl_core.evaluation import Evaluation, evaluate_encoding
+from avsl_core.explain.sentence import PlainWords, plain_words
 from avsl_core.gallery import BuildOptions, Gallery, add_pictures, build_gallery, remove_pictures
 from avsl_core.images import Preprocess, load_image
 from avsl_core.models import Component, Explanation, SimilarityModel, build_model
 from avsl_core.search.searcher import Hit, Searcher, SearchResult
+from avsl_core.whatif import WhatIf, what_if
 
 load = load_checkpoint
 
@@ -51,11 +53,13 @@ __all__ = [
     "GalleryError",
     "Hit",
     "ImageError",
+    "PlainWords",
     "Preprocess",
     "SearchResult",
     "Searcher",
     "SimilarityModel",
     "TrainingError",
+    "WhatIf",
     "add_pictures",
     "build_gallery",
     "build_model",
@@ -67,7 +71,9 @@ __all__ = [
     "load",
     "load_checkpoint",
     "load_image",
+    "plain_words",
     "remove_pictures",
     "save_checkpoint",
     "shipped_checkpoints",
+    "what_if",
 ]

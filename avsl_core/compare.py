@@ -12,7 +12,7 @@ from avsl_core.explain.verdict import Verdict, judge
 from avsl_core.images import ImageSource
 from avsl_core.models import Encoding, Explanation, Role
 
-__all__ = ["Comparison", "EncodedPicture", "compare", "compare_encoded", "encode_picture"]
+__all__ = ["Comparison", "EncodedPicture", "compare", "compare_encoded", "encode_crop", "encode_picture"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +65,20 @@ def encode_picture(
         ImageError: If the picture cannot be read.
     """
     preprocess = checkpoint.preprocess
-    crop = preprocess.crop(load_for(preprocess, picture, name=name))
-    images = preprocess.normalize(crop)[None].to(checkpoint.model.device)
+    return encode_crop(checkpoint, preprocess.crop(load_for(preprocess, picture, name=name)), role=role)
+
+
+def encode_crop(
+    checkpoint: Checkpoint, crop: NDArray[np.uint8], *, role: Role | None = None
+) -> EncodedPicture:
+    """Encode a picture that ``checkpoint.preprocess.crop`` has already cut and scaled for the network.
+
+    Args:
+        checkpoint: Model and preprocessing.
+        crop: uint8 RGB ``[S, S, 3]``.
+        role: Side of the comparison; None for either.
+    """
+    images = checkpoint.preprocess.normalize(crop)[None].to(checkpoint.model.device)
     with torch.inference_mode():
         encoding = checkpoint.model.encode(images.contiguous(memory_format=torch.channels_last), role)
     return EncodedPicture(crop, encoding)

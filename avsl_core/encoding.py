@@ -94,7 +94,7 @@ def load_for(
     Raises:
         ImageError: If the picture cannot be read.
     """
-    return load_image(picture, name=name, target_side=2 * preprocess.resize, box=box)
+    return load_image(picture, name=name, target_side=preprocess.decoded_side, box=box)
 
 
 def trunk_precision(precision: Precision, device: torch.device) -> Any:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from avsl_core.errors import ConfigError
 from avsl_core.images.options import check_keys, whole_number
-from avsl_core.images.resample import INTERPOLATIONS, Box, resample
+from avsl_core.images.resample import INTERPOLATIONS, Box, central_box, resample
 
 __all__ = ["Preprocess"]
 
@@ -123,9 +123,12 @@ class Preprocess:
         Returns:
             Left, top, right, bottom of a centred square in source pixels; fractions are meant.
         """
-        side = min(height, width) * self.size / self.resize
-        left, top = (width - side) / 2, (height - side) / 2
-        return left, top, left + side, top + side
+        return central_box(height, width, self.size, self.resize)
+
+    @property
+    def decoded_side(self) -> int:
+        """Short side below which a large picture need not be decoded for this network."""
+        return 2 * self.resize
 
     def normalize(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
         """Scale to [0, 1], subtract the mean, divide by the standard deviation.

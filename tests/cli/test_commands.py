@@ -71,7 +71,7 @@ def test_compare_json_adds_up_and_maps_add_up_to_each_component(checkpoint, fold
     arguments = ["compare", str(checkpoint), str(a), str(b), "--json", "--maps", str(maps), "--device", "cpu"]
     assert main(arguments) == 0
     values = json.loads(capsys.readouterr().out)
-    assert set(values) == {"method", "distance", "components", "residual", "verdict"}
+    assert set(values) == {"method", "distance", "components", "residual", "verdict", "words"}
     parts = sum(component["value"] for component in values["components"])
     assert parts + values["residual"] == pytest.approx(values["distance"], rel=1e-9)
     with np.load(maps, allow_pickle=False) as arrays:
@@ -94,6 +94,34 @@ def test_compare_for_people_shows_verdict_distance_and_levels(checkpoint, folder
     assert "level1_b.png" in drawn
     with Image.open(tmp_path / "total_a.png") as picture:
         assert picture.size == (448, 448)
+
+
+def test_compare_says_in_words_what_the_figures_say(checkpoint, folder, capsys):
+    arguments = ["compare", str(checkpoint), str(folder / "red" / "0.jpg"), str(folder / "blue" / "1.jpg")]
+    assert main([*arguments, "--json", "--device", "cpu"]) == 0
+    words = json.loads(capsys.readouterr().out)["words"]
+    assert 2 <= len(words) <= 4
+    assert main([*arguments, "--device", "cpu"]) == 0
+    assert capsys.readouterr().out.splitlines()[-len(words) :] == words
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_compare_measures_a_pair_without_a_part(checkpoint, folder, capsys, side):
+    arguments = ["compare", str(checkpoint), str(folder / "red" / "0.jpg"), str(folder / "blue" / "1.jpg")]
+    arguments += [f"--without-{side}", "0.25,0.5,0.5,0.25", "--fill", "grey", "--device", "cpu"]
+    assert main([*arguments, "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    without = values["without"]
+    assert without["side"] == side
+    assert without["covered"] == pytest.approx(0.125)
+    assert without["distance"] == pytest.approx(values["distance"], abs=1e-5)
+    assert without["painted"] != without["distance"]
+    assert without["predicted"] != without["distance"]
+    assert main(arguments) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith(
+        f"With 12% of picture {side} painted over the distance is {without['painted']:.4f}"
+    )
 
 
 def test_info_describes_a_checkpoint(checkpoint, capsys):
@@ -233,6 +261,9 @@ def draw_folders(root, classes):
         (["train", "--recipe", "cpu", "--data", "x", "--out", "y", "--dataset", "birds"], "birds"),
         (["train", "--recipe", "cpu", "--data", "FOLDER", "--out", "y", "--split", "a,b"], "three shares"),
         (["compare", "CHECKPOINT", "PICTURE", "PICTURE", "--device", "tpu9"], "tpu9"),
+        (["compare", "CHECKPOINT", "PICTURE", "PICTURE", "--without-a", "0,0,1"], "give four numbers"),
+        (["compare", "CHECKPOINT", "PICTURE", "PICTURE", "--without-b", "0,0,2,nan"], "as fractions of 1"),
+        (["compare", "CHECKPOINT", "PICTURE", "PICTURE", "--without-b", "0,0,1,1"], "the whole picture"),
         (["info", "x" * 300], "no such checkpoint"),
         (["evaluate", "CHECKPOINT", "FOLDER", "--batch-size", "0"], "--batch-size"),
         (["train", "--recipe", "cpu", "--data", "FOLDER", "--out", "."], "is a folder"),
