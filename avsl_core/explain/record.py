@@ -143,8 +143,12 @@ def read_record(text: str) -> dict[str, Any]:
         )
     try:
         _check_sums(record)
-    except (KeyError, TypeError) as error:
+        if "beside" in record:
+            _check_sums(record["beside"])
+    except KeyError as error:
         raise DataError(f"the record lacks {error}; save the comparison again") from error
+    except (TypeError, AttributeError, OverflowError) as error:
+        raise DataError("the record is damaged: a number or a table of it is none; save it again") from error
     return record
 
 
@@ -218,7 +222,7 @@ def _check_sums(account: Mapping[str, Any]) -> None:
         cells = [cell for side in ("map_a", "map_b") for row in component[side] for cell in row]
         _check(f"the maps of {component['name']}", math.fsum(cells), component["value"], scale)
     for name, level in account.get("levels", {}).items():
-        value = next(c["value"] for c in account["components"] if c["name"] == name)
+        value = {c["name"]: c["value"] for c in account["components"]}[name]
         _check(f"the nodes of {name}", math.fsum(level["contribution"]), value, scale)
     if "before" in account:
         _check_sums(account["before"])

@@ -1,7 +1,6 @@
 """Pointing at a region of one picture: what answers to it in the other, and how much it counts."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,11 +11,9 @@ from avsl_core import functional as AF
 from avsl_core.errors import ConfigError
 from avsl_core.explain.total import total_maps
 from avsl_core.models import CellLikeness, Explanation
+from avsl_core.whatif import Side
 
-__all__ = ["Counterpart", "Side", "counterpart", "coverage_of", "mask_coverage"]
-
-Side = Literal["a", "b"]
-"""The first or the second picture."""
+__all__ = ["Counterpart", "Side", "counterpart", "coverage_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +22,8 @@ class Counterpart:
 
     Attributes:
         value: What the region has in common with all of the other picture; negative if it contradicts.
-        share: That as a share of what the two pictures have in common; 0 if that is nothing.
+        share: That as a share of what the two pictures have in common; 0 if that is nothing, or less: no
+            part of it can be told then.
         distance: What the region adds to the distance: the sum of the signed maps over it.
         map: Over the other picture's cells, ``[h, w]`` float64: what of ``value`` lies where. It sums to it.
     """
@@ -45,7 +43,7 @@ def counterpart(explanation: Explanation, coverage: ArrayLike, side: Side = "a")
     Args:
         explanation: Of the pair.
         coverage: How much of each cell the region covers, ``[H, W]`` in [0, 1] on the grid that the likeness
-            has for this picture: see :func:`coverage_of` and :func:`mask_coverage`.
+            has for this picture: see :func:`coverage_of`.
         side: Which picture the region lies on.
 
     Raises:
@@ -71,7 +69,7 @@ def counterpart(explanation: Explanation, coverage: ArrayLike, side: Side = "a")
     mine = total_maps(explanation)[0 if side == "a" else 1]
     lies = AF.regrid(mine, grid).to(weights)
     return Counterpart(
-        value, value / total if total else 0.0, float((lies * weights).sum()), found.view(other)
+        value, value / total if total > 0 else 0.0, float((lies * weights).sum()), found.view(other)
     )
 
 
@@ -107,24 +105,6 @@ def coverage_of(
             "and height as fractions between 0 and 1"
         )
     covered: NDArray[np.float64] = down[:, None] * across
-    return covered
-
-
-def mask_coverage(grid: tuple[int, int], mask: ArrayLike) -> NDArray[np.float64]:
-    """How much of each cell a mask covers.
-
-    Args:
-        grid: Rows and columns of the picture's cells.
-        mask: ``[h, w]`` of any size, over the same picture; true where the region is.
-
-    Raises:
-        ConfigError: If the mask is not a table, or empty.
-    """
-    values = np.asarray(mask, dtype=np.float64)
-    if values.ndim != 2 or not values.size or not values.any():
-        raise ConfigError("a region's mask is a table [height, width] with something marked in it")
-    area = (values.shape[0] * values.shape[1]) / (grid[0] * grid[1])
-    covered: NDArray[np.float64] = (AF.regrid(torch.from_numpy(values), grid) / area).clamp(0.0, 1.0).numpy()
     return covered
 
 

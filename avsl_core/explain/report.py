@@ -81,7 +81,7 @@ def report_page(
         A whole HTML document.
     """
     title = f"{names[0]} and {names[1]}"
-    parts = "".join(_account(account, names, headed=len(accounts) > 1) for account in accounts)
+    parts = "".join(_account(*row, names, headed=len(accounts) > 1) for row in enumerate(accounts))
     scales = f'<p class="note">{escape(SCALES_NOTE)}</p>' if len(accounts) > 1 else ""
     reading = "".join(f"<li>{escape(text)}</li>" for text in _READING)
     notes = dict.fromkeys(account_words(account.comparison.explanation).note for account in accounts)
@@ -113,7 +113,7 @@ def _pictures(comparison: Comparison, names: tuple[str, str]) -> str:
     return f'<section class="pictures" aria-label="The two pictures">{figures}</section>'
 
 
-def _account(account: Reported, names: tuple[str, str], *, headed: bool) -> str:
+def _account(index: int, account: Reported, names: tuple[str, str], *, headed: bool) -> str:
     comparison, explanation = account.comparison, account.comparison.explanation
     verdict, words = comparison.verdict, account_words(explanation)
     head = f'<h2 class="method">{escape(account.title)}</h2>' if headed else ""
@@ -132,7 +132,7 @@ def _account(account: Reported, names: tuple[str, str], *, headed: bool) -> str:
         f"{ruler}</section>"
         f"<section><h2>What the distance is made of</h2>"
         f"{level_bars(explanation, component_titles(explanation))}{note}{change}</section>"
-        f'<section class="maps"><h2>Where it comes from</h2>{_legend()}{_maps(comparison)}</section>'
+        f'<section class="maps"><h2>Where it comes from</h2>{_legend(index)}{_maps(comparison)}</section>'
         f"{nodes_html(explanation, account.model)}{numbers_html(explanation, names)}"
     )
 
@@ -197,7 +197,7 @@ def _flow(comparison: Comparison, flow: Flow) -> str:
     )
 
 
-def _legend() -> str:
+def _legend(index: int) -> str:
     """The colour scale as a drawing: printers leave backgrounds out."""
     stops = "".join(
         f'<stop offset="{(step + 8) / 16:.4f}" stop-color="{color_of(step / 8)}"/>' for step in range(-8, 9)
@@ -205,8 +205,9 @@ def _legend() -> str:
     return (
         '<p class="legend"><span class="together">pulls together</span>'
         '<svg viewBox="0 0 320 12" role="img" aria-label="Colour scale from blue, which pulls together, to '
-        'orange, which pushes apart"><defs><linearGradient id="scale">'
-        f'{stops}</linearGradient></defs><rect width="320" height="12" rx="6" fill="url(#scale)"/></svg>'
+        f'orange, which pushes apart"><defs><linearGradient id="scale-{index}">'
+        f'{stops}</linearGradient></defs><rect width="320" height="12" rx="6" '
+        f'fill="url(#scale-{index})"/></svg>'
         '<span class="apart">pushes apart</span></p>'
         '<p class="note">Each figure uses the whole colour scale: compare the two pictures of a figure, not '
         "the figures.</p>"

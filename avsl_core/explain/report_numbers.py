@@ -38,7 +38,7 @@ def nodes_html(explanation: Explanation, model: SimilarityModel) -> str:
 
 
 def numbers_html(explanation: Explanation, names: tuple[str, str]) -> str:
-    """Every part and every cell, in full precision, folded away.
+    """Every part in full precision, and its cells to three digits where they are not too many, folded away.
 
     Args:
         explanation: Of any method.

@@ -139,6 +139,12 @@ def matched_split(
         (tensor([[0.0000, 0.1000]], dtype=torch.float64), tensor([[0.0000, 0.1000]], dtype=torch.float64))
     """
     if grid is not None and grid != tuple(map_a.shape):
+        cells = grid[0] * grid[1]
+        if plan.shape != (cells, cells) or map_a.shape != map_b.shape:
+            raise ValueError(
+                f"finer maps of one size need a plan [{cells}, {cells}], not {tuple(plan.shape)} for maps of "
+                f"{tuple(map_a.shape)} and {tuple(map_b.shape)}"
+            )
         blocks_a, blocks_b = _blocks(map_a, grid), _blocks(map_b, grid)
         carried_a, carried_b = plan @ blocks_b * len(plan), plan.T @ blocks_a * len(plan)
         return (

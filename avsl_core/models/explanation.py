@@ -91,7 +91,7 @@ class CellLikeness:
 
     @property
     def total(self) -> float:
-        """What the two pictures have in common, as the method counts it; at most 1, 2 with a flow."""
+        """What the two pictures have in common, as the method counts it: of a cosine at most 1."""
         return float(self.matrix.sum())
 
     def on(self, grid_a: tuple[int, int], grid_b: tuple[int, int]) -> "CellLikeness":

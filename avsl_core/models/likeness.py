@@ -17,11 +17,11 @@ LIKENESS_SIDE = 16
 def likeness_of(levels: Sequence[tuple[Tensor, Tensor, Tensor]]) -> CellLikeness:
     """Which cells of two pictures are alike, all levels together.
 
+    In single precision where it is given so: unlike the maps, no one takes these numbers off each other.
+
     Args:
         levels: Per level what each cell of the first picture adds to its vector, ``[R, H, W]``, the same of
             the second, ``[R, h, w]``, and the weight of each entry of the vectors, ``[R]``.
-
-    In single precision where it is given so: unlike the maps, no one takes these numbers off each other.
 
     Returns:
         On the finest of the levels' grids, or a coarser one of 16 cells a side.

@@ -89,6 +89,10 @@ def test_equal_comparisons_give_equal_records(record, comparison, checkpoint):
         (lambda r: r | {"version": 2}, "of version 2, this program reads 1"),
         (lambda r: r | {"distance": r["distance"] + 0.1}, "components and residual add up to"),
         (lambda r: {k: v for k, v in r.items() if k != "residual"}, "lacks 'residual'"),
+        (lambda r: r | {"levels": {"none": {"contribution": [1.0]}}}, "lacks 'none'"),
+        (lambda r: r | {"levels": [1]}, "damaged"),
+        (lambda r: r | {"distance": 10**400}, "damaged"),
+        (lambda r: r | {"beside": {**r, "distance": r["distance"] + 0.1}}, "components and residual"),
     ],
 )
 def test_a_foreign_or_damaged_record_is_refused(record, change, message):

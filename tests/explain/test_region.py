@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avsl_core.errors import ConfigError
-from avsl_core.explain.region import counterpart, coverage_of, mask_coverage
+from avsl_core.explain.region import counterpart, coverage_of
 from avsl_core.models import CellLikeness, Component, Explanation
 
 
@@ -57,6 +57,16 @@ def test_the_counterpart_lies_where_the_likeness_is():
     assert back.map.tolist() == [[0.0, 0.25], [0.0, 0.0]]
 
 
+def test_of_pictures_that_have_nothing_in_common_no_share_is_told():
+    matrix = torch.tensor([[-0.5, 0.1], [0.0, 0.0]], dtype=torch.float64)
+    zeros = torch.zeros(1, 2, dtype=torch.float64)
+    pair = Explanation(
+        "made", 0.0, (Component("level1", 0.0, zeros, zeros),), likeness=CellLikeness((1, 2), (1, 2), matrix)
+    )
+    found = counterpart(pair, coverage_of((1, 2), 0.0, 0.0, 0.5, 1.0))
+    assert (found.value, found.share) == (-0.4, 0.0)
+
+
 @given(st.integers(1, 16), st.integers(1, 16), *[st.floats(0.01, 0.5)] * 4)
 def test_a_rectangle_covers_its_area(rows, columns, x, y, width, height):
     covered = coverage_of((rows, columns), x, y, width, height)
@@ -65,25 +75,12 @@ def test_a_rectangle_covers_its_area(rows, columns, x, y, width, height):
     assert covered.sum() / (rows * columns) == pytest.approx(width * height)
 
 
-@given(st.integers(1, 16), st.integers(1, 40))
-def test_a_mask_covers_its_area(cells, size):
-    mask = np.zeros((size, size), dtype=bool)
-    mask[: (size + 1) // 2] = True
-    assert mask_coverage((cells, cells), mask).mean() == pytest.approx(mask.mean())
-
-
 @pytest.mark.parametrize(
     "rectangle", [(0, 0, 0, 1), (2, 0, 1, 1), (0, 0, -1, 1), (float("nan"), 0, 1, 1), (0, 0, float("inf"), 1)]
 )
 def test_a_region_outside_or_without_area_is_refused(rectangle):
     with pytest.raises(ConfigError, match="region"):
         coverage_of((4, 4), *rectangle)
-
-
-@pytest.mark.parametrize("mask", [np.zeros((3, 3)), np.zeros((0, 3)), np.ones(4)])
-def test_an_empty_mask_is_refused(mask):
-    with pytest.raises(ConfigError, match="mask"):
-        mask_coverage((4, 4), mask)
 
 
 def test_another_grid_or_side_is_refused(account):

@@ -122,6 +122,12 @@ def test_two_methods_stand_in_one_report_with_a_word_on_their_scales(avsl, cgd, 
     assert page.count("The first picture as the model saw it") == 1
 
 
+def test_no_two_elements_of_a_report_have_one_id(avsl, cgd, pictures):
+    page = report_page([account(avsl, pictures), account(cgd, pictures)], ("a", "b"))
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids)) >= 2
+
+
 def test_names_are_text_and_nothing_else(avsl, pictures):
     name = '"><script>alert(1)</script>'
     page = report_page([account(avsl, pictures)], (name, "b"), link=name)

@@ -116,6 +116,12 @@ class TestSplits:
         with pytest.raises(ValueError, match="do not divide"):
             AF.matched_split(torch.zeros(3, 4), torch.zeros(3, 4), torch.eye(4) / 4, (2, 2))
 
+    @pytest.mark.parametrize("sizes", [((4, 4), (4, 6), 4), ((4, 4), (4, 4), 3)])
+    def test_refuse_finer_maps_of_two_sizes_or_another_plan(self, sizes):
+        a, b, cells = sizes
+        with pytest.raises(ValueError, match="need a plan"):
+            AF.matched_split(torch.zeros(a), torch.zeros(b), torch.eye(cells) / cells, (2, 2))
+
     def test_what_has_its_like_in_the_other_picture_cancels(self):
         """One cell of four differs: only that cell keeps a value."""
         a = torch.tensor([[0.4, -0.2], [0.1, 0.3]]).double()
