@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import errno
 import gzip
 import io
 import logging
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from avsl_core.errors import DataError
+from avsl_core.images.source import one_line
 
 __all__ = ["extract", "find_inside", "is_archive", "look_inside"]
 
@@ -45,8 +47,10 @@ _DAMAGE = (
     lzma.LZMAError,
     NotImplementedError,
     OverflowError,
+    RecursionError,  # headers that only announce further headers
     ValueError,
 )
+_DEEPEST = 50  # folders: walking through more, and removing them, takes Python to its limits
 
 
 def is_archive(path: str | os.PathLike[str]) -> bool:
@@ -166,11 +170,34 @@ def _extract_anew(archive: Path, target: Path, size: int, budget: _Budget) -> No
         partial.chmod(0o755)
         _publish(partial, target)
     except _DAMAGE as error:
-        raise DataError(f"{archive}: damaged or incomplete ({error}); get it again") from error
+        raise DataError(f"{archive}: damaged or incomplete ({_damage(error)}); get it again") from error
     except OSError as error:
-        raise DataError(f"{archive}: cannot be unpacked ({error}); mend that and try again") from error
+        raise DataError(
+            f"{archive}: cannot be unpacked ({_reason(error)}); mend that and try again"
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _damage(error: Exception) -> str:
+    """What is wrong, without numbers and bytes of the file that tell nobody anything."""
+    text = one_line(str(error), 100)
+    if "CRC" in text:
+        return "a checksum is wrong"
+    if "differ" in text:
+        return "its list of files and its content do not agree"
+    if isinstance(error, RecursionError):
+        return "its headers go round in circles"
+    return text
+
+
+def _reason(error: OSError) -> str:
+    """The system's words, without the number and the places of this machine that it adds."""
+    if error.errno == errno.ENAMETOOLONG:
+        return "a name in it is longer than this disk allows"
+    if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
+        return "one name in it is both a file and a folder"
+    return error.strerror or str(error)
 
 
 def _publish(partial: Path, target: Path) -> None:
@@ -374,11 +401,22 @@ def _directories(file: IO[bytes]) -> Iterator[tuple[int, int]]:
 
 def _check_name(archive: Path, name: str) -> None:
     if ".." in re.split(r"[/\\]", name) or name.startswith(("/", "\\")) or Path(name).is_absolute():
-        raise DataError(f"{archive}: refused, its entry {name!r} leads outside; get it from its publisher")
+        raise DataError(
+            f"{archive}: refused, its entry {_shown(name)} leads outside; get it from its publisher"
+        )
+    if len(re.split(r"[/\\]", name)) > _DEEPEST:
+        raise DataError(
+            f"{archive}: refused, its entry {_shown(name)} lies more than {_DEEPEST} folders deep; pack it "
+            "again with fewer folders inside each other"
+        )
 
 
 def _not_plain(archive: Path, name: str) -> str:
-    return f"{archive}: refused, its entry {name!r} is a link or device; get it from its publisher"
+    return f"{archive}: refused, its entry {_shown(name)} is a link or device; get it from its publisher"
+
+
+def _shown(name: str) -> str:
+    return repr(one_line(name, 100))
 
 
 def _check_not_empty(archive: Path, folder: Path) -> None:

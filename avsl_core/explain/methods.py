@@ -10,8 +10,8 @@ from avsl_core.models.explanation import Explanation
 __all__ = ["SCALES_NOTE", "MethodWords", "account_words", "method_words"]
 
 SCALES_NOTE = (
-    "Each method measures on a scale of its own: compare what the verdicts say, which rest on each model's "
-    "own validation pairs, not the two numbers."
+    "Each method measures on a scale of its own: compare what the verdicts say, which rest on the pairs that "
+    "each model was tested with, not the two numbers."
 )
 """What must be said wherever distances of two methods stand side by side."""
 

@@ -1,7 +1,7 @@
 """A few plain sentences that say what the figures of an explanation say, and nothing more.
 
-Where the two descriptions differ most can be read off the maps; what in the picture made them differ cannot,
-so no sentence says "because of".
+Where two pictures differ most to a model can be read off the maps; what in the picture made them differ
+cannot, so no sentence says "because of".
 """
 
 import math
@@ -63,7 +63,7 @@ class _Place:
 def plain_words(
     explanation: Explanation, *, titles: Mapping[str, tuple[str, str]] | None = None
 ) -> PlainWords:
-    """Say in a few sentences which part decides a distance, and where the two descriptions differ.
+    """Say in a few sentences which part decides a distance, and where the two pictures differ to the model.
 
     Shares are of the distance while nothing in the account is negative. Where something pulls the pictures
     together, what pushes them apart is more than the distance; shares are then of all that pushes, so that
@@ -79,7 +79,8 @@ def plain_words(
         >>> here = torch.tensor([[0.0, 0.0, 0.3], [0.0, 0.0, 0.1], [0.0, 0.0, 0.0]])
         >>> component = Component("level1", 0.4, here, torch.zeros(3, 3))
         >>> print(plain_words(Explanation("avsl", 0.4, (component,))).sentences[1])
-        The two descriptions differ most in the upper right of the first picture, with 75 % of the distance.
+        To this model, the two pictures differ most in the upper right of the first picture, with 75 % of
+        the distance.
     """
     if not math.isfinite(explanation.total):
         return PlainWords(("The distance is not a number.", "Nothing can be said about these two pictures."))
@@ -171,7 +172,7 @@ def _pushing_sentence(maps: Sequence[Tensor], pushing: float, total: float) -> s
     # A little that pulls elsewhere leaves it true that so much of the distance lies here.
     of_distance = pushing <= (1 + _WORTH_SAYING) * total and together <= total
     whole, over = ("the distance", total) if of_distance else ("all that pushes them apart", pushing)
-    where = "The two descriptions differ most in the"
+    where = "To this model, the two pictures differ most in the"
     if len({place.words for place in named}) < len(named):
         return f"{where} {first.words} of both pictures, with {_percent(together / over)} of {whole}."
     sentence = f"{where} {first.words} of the {first.picture} picture"

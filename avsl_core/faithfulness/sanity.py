@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from avsl_core.errors import DataError
@@ -117,4 +116,6 @@ def _spearman(one: Tensor, other: Tensor) -> float:
     x, y = (values.detach().double().cpu().flatten().numpy() for values in (one, other))
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return 0.0
+    from scipy.stats import spearmanr  # takes long to import, and only this needs it
+
     return float(spearmanr(x, y).statistic)

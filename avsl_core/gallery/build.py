@@ -290,7 +290,11 @@ class _Build:
         if self._options.prune and not pending_names(self._folder):
             sweep_thumbnails(gallery)
         mend_thumbnails(
-            gallery, self._checkpoint.preprocess, self._options.thumbnail_side, cancelled=self._cancelled
+            gallery,
+            self._checkpoint.preprocess,
+            self._options.thumbnail_side,
+            load=self._options.load,
+            cancelled=self._cancelled,
         )
 
     def _has_map(self, manifest: Manifest) -> bool:

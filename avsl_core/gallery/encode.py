@@ -59,7 +59,9 @@ def encode_chunks(
     """
     entries = [entry for _, chunk in todo for entry in chunk]
     batches = list(_batches([len(chunk) for _, chunk in todo], options.batch_size))
-    dataset = Pictures(entries, checkpoint.preprocess, gallery, plan.known, options.thumbnail_side)
+    dataset = Pictures(
+        entries, checkpoint.preprocess, gallery, plan.known, options.thumbnail_side, options.load
+    )
     loader: DataLoader[Any] = DataLoader(
         dataset,
         batch_sampler=batches,

@@ -6,6 +6,7 @@ from typing import Literal
 
 from avsl_core.encoding import Precision
 from avsl_core.errors import ConfigError, GalleryError
+from avsl_core.gallery.loading import Load, load_here
 from avsl_core.gallery.manifest import StorageType
 from avsl_core.images.options import whole_number
 
@@ -37,6 +38,8 @@ class BuildOptions:
         thumbnail_side: Longest side of a thumbnail in pixels.
         max_archive_bytes: Refuse an archive that unpacks to more.
         max_archive_files: Refuse an archive with more entries.
+        load: Decodes a picture; for pictures of strangers, in a process that may be lost. With workers, it
+            must be one that can be sent to them.
 
     Raises:
         ConfigError: If a value is out of range.
@@ -53,6 +56,7 @@ class BuildOptions:
     thumbnail_side: int = 256
     max_archive_bytes: int | None = None
     max_archive_files: int | None = None
+    load: Load = load_here
 
     def __post_init__(self) -> None:
         for key, choices in _CHOICES.items():

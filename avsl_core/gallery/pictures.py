@@ -5,21 +5,18 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from avsl_core.encoding import load_for
 from avsl_core.errors import ImageError
 from avsl_core.gallery.files import typed_errors
+from avsl_core.gallery.loading import Load, load_here
 from avsl_core.gallery.segment import DIGEST_BYTES
 from avsl_core.gallery.sources import FileEntry
 from avsl_core.gallery.store import thumbnail_path
 from avsl_core.gallery.thumbnails import write_thumbnail
 from avsl_core.images import Preprocess
 from avsl_core.images.limits import DEFAULT_LIMITS
-from avsl_core.images.opening import open_picture
 from avsl_core.images.source import label_of, read_bytes
 
 __all__ = ["Pictures", "ReadPicture"]
@@ -54,6 +51,7 @@ class Pictures(Dataset[ReadPicture]):
         gallery: Where thumbnails go.
         known: Digests of pictures that the gallery has: their files are not decoded.
         thumbnail_side: Longest side of a thumbnail.
+        load: Decodes.
     """
 
     def __init__(
@@ -63,9 +61,10 @@ class Pictures(Dataset[ReadPicture]):
         gallery: Path,
         known: Set[bytes],
         thumbnail_side: int,
+        load: Load = load_here,
     ) -> None:
         self.entries, self.preprocess, self.gallery = entries, preprocess, gallery
-        self.known, self.side = known, thumbnail_side
+        self.known, self.side, self.load = known, thumbnail_side, load
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -79,22 +78,10 @@ class Pictures(Dataset[ReadPicture]):
             digest = blake2b(data, digest_size=DIGEST_BYTES).digest()
             if digest in self.known:
                 return ReadPicture(index, digest)
-            pixels = load_for(self.preprocess, data, name=label)
-            width, height = _upright_size(data, label, pixels)
+            pixels, (width, height) = self.load(self.preprocess, data, label)
             image = self.preprocess(pixels)
         except ImageError as error:
             return ReadPicture(index, digest, reason=str(error).removeprefix(f"{label}: "))
         with typed_errors(self.gallery):
             write_thumbnail(thumbnail_path(self.gallery, digest.hex()), pixels, self.side)
         return ReadPicture(index, digest, image, width, height)
-
-
-def _upright_size(data: bytes, label: str, pixels: NDArray[np.uint8]) -> tuple[int, int]:
-    """The whole picture's width and height; it may have been decoded smaller, and turned."""
-    opened = open_picture(data, label)
-    height, width = pixels.shape[:2]
-    ratio = width / height
-    stored, turned = opened.width / opened.height, opened.height / opened.width
-    if abs(ratio - turned) < abs(ratio - stored):
-        return opened.height, opened.width
-    return opened.width, opened.height

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from avsl_core.encoding import load_for
 from avsl_core.errors import ImageError
 from avsl_core.gallery.files import remove_quietly, sync_file
+from avsl_core.gallery.loading import Load, load_here
 from avsl_core.gallery.segment import DIGEST_BYTES
 from avsl_core.gallery.store import Gallery, thumbnail_path
 from avsl_core.images import Preprocess
@@ -48,7 +48,12 @@ def write_thumbnail(path: Path, pixels: NDArray[np.uint8], side: int) -> None:
 
 
 def mend_thumbnails(
-    gallery: Gallery, preprocess: Preprocess, side: int, *, cancelled: Callable[[], bool] | None = None
+    gallery: Gallery,
+    preprocess: Preprocess,
+    side: int,
+    *,
+    load: Load = load_here,
+    cancelled: Callable[[], bool] | None = None,
 ) -> None:
     """Make again what is missing, from files that still have the content that was indexed.
 
@@ -56,6 +61,7 @@ def mend_thumbnails(
         gallery: Looked through.
         preprocess: Of its checkpoint.
         side: Longest side of a thumbnail.
+        load: Decodes.
         cancelled: Asked before each whether to leave the rest for another time.
     """
     for folder, rows in _folders(gallery):
@@ -65,7 +71,7 @@ def mend_thumbnails(
                 continue
             if cancelled is not None and cancelled():
                 return
-            pixels = _pixels(gallery, row, preprocess)
+            pixels = _pixels(gallery, row, preprocess, load)
             if pixels is not None:
                 with suppress(OSError):  # the gallery is complete without it; the next build tries again
                     write_thumbnail(folder / name, pixels, side)
@@ -93,7 +99,7 @@ def _folders(gallery: Gallery) -> Iterator[tuple[Path, dict[str, int]]]:
         yield folder, {path.name: row for path, row in paths.items()}
 
 
-def _pixels(gallery: Gallery, row: int, preprocess: Preprocess) -> NDArray[np.uint8] | None:
+def _pixels(gallery: Gallery, row: int, preprocess: Preprocess, load: Load) -> NDArray[np.uint8] | None:
     """A picture from one of its files, or None if all are gone or have another content by now."""
     digest = gallery.digests[row].tobytes()
     for file in gallery.record(row).files:
@@ -102,7 +108,7 @@ def _pixels(gallery: Gallery, row: int, preprocess: Preprocess) -> NDArray[np.ui
         try:
             data = read_bytes(path, DEFAULT_LIMITS, label)
             if blake2b(data, digest_size=DIGEST_BYTES).digest() == digest:
-                return load_for(preprocess, data, name=label)
+                return load(preprocess, data, label)[0]
         except ImageError:
             continue
     return None

@@ -1,5 +1,6 @@
 """The one door through which pictures enter: any source to RGB, or an error that says what to do."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,8 @@ from avsl_core.images.source import ImageSource, label_of, one_line, read_bytes
 __all__ = ["load_image"]
 
 _WHITE: Rgb = (255, 255, 255)
+_WORDS = re.compile(r"[A-Za-z][A-Za-z',:. -]*")
+_JARGON = re.compile(r"Error|MAX_|driver|decoder|codec|object|index out|[a-z]\.[A-Za-z]")
 
 
 def load_image(
@@ -112,11 +115,19 @@ def _only_image_errors(label: str) -> Iterator[None]:
         ) from error
     except Exception as error:
         # Codecs raise anything from SyntaxError to struct.error on damaged data: no list is complete.
-        reason = one_line(str(error), 120) or type(error).__name__
+        reason = _reason(error)
         raise ImageError(
             f"{label}: damaged, cut short, or of a rare variant ({reason}); "
             "copy it again, or open it in a viewer and save it as JPEG or PNG"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """A codec's words where they are words, and not the name or number of something inside it."""
+    text = one_line(str(error), 120).removeprefix("Invalid input: ")
+    if _WORDS.fullmatch(text) and not _JARGON.search(text):
+        return text
+    return "its content makes no sense"
 
 
 def _decode(opened: OpenedPicture, limits: ImageLimits, label: str, target_side: int | None) -> Image.Image:

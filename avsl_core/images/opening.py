@@ -19,9 +19,10 @@ from PIL import (
 from avsl_core.errors import ImageError
 from avsl_core.images.formats import identify
 
-__all__ = ["OpenedPicture", "open_picture"]
+__all__ = ["OpenedPicture", "open_picture", "upright_size"]
 
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF tags
+_PHOTOMETRIC, _YCBCR, _SUBSAMPLING, _PLANES = 262, 6, 530, 284
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,26 @@ def open_picture(data: bytes, name: str) -> OpenedPicture:
     return OpenedPicture(kind, picture.width, picture.height, tile_pixels, decode)
 
 
+def upright_size(data: bytes, name: str, height: int, width: int) -> tuple[int, int]:
+    """A whole picture's size as seen, when it may have been decoded smaller, and was turned.
+
+    Args:
+        data: The encoded picture.
+        name: What messages call it.
+        height: Rows that were decoded.
+        width: Pixels per row that were decoded.
+
+    Returns:
+        Width and height.
+    """
+    opened = open_picture(data, name)
+    ratio = width / height
+    stored, turned = opened.width / opened.height, opened.height / opened.width
+    if abs(ratio - turned) < abs(ratio - stored):
+        return opened.height, opened.width
+    return opened.width, opened.height
+
+
 class _PictureBytes(io.BytesIO):
     """Encoded bytes that, while pixels are decoded, treat running out as the error it is.
 
@@ -98,7 +119,20 @@ class _PictureBytes(io.BytesIO):
 
 
 class _Tiff(TiffImagePlugin.TiffImageFile):
-    """TIFF whose damaged EXIF block costs the picture its orientation and nothing more."""
+    """TIFF whose damaged EXIF block costs the picture its orientation and nothing more.
+
+    Luminance and colour difference, unpacked, are read for what they are: Pillow takes them for four bytes a
+    pixel, which ends in an error, or in wrong colours where more of the file follows.
+    """
+
+    def _setup(self) -> None:
+        super()._setup()
+        if self.tag_v2.get(_PHOTOMETRIC) != _YCBCR or self.info.get("compression") != "raw":
+            return
+        if tuple(self.tag_v2.get(_SUBSAMPLING, (2, 2))) != (1, 1) or self.tag_v2.get(_PLANES, 1) != 1:
+            raise OSError("colours of half the size in an unpacked TIFF")
+        self._mode = "YCbCr"
+        self.tile = [tile._replace(args=("YCbCr", *list(tile.args or ())[1:])) for tile in self.tile]
 
     def load_end(self) -> None:
         try:

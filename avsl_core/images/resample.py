@@ -6,7 +6,7 @@ from PIL import Image
 
 from avsl_core.errors import ImageError
 
-__all__ = ["INTERPOLATIONS", "Box", "check_rgb", "resample"]
+__all__ = ["INTERPOLATIONS", "Box", "central_box", "check_rgb", "resample"]
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels; edges, not centres
 
@@ -39,6 +39,23 @@ def resample(
         return np.array(picture.resize((width, height), method, box=box))
     # Pillow's resize always averages; sampling a transformed grid does not.
     return np.array(picture.transform((width, height), Image.Transform.EXTENT, box, resample=method))
+
+
+def central_box(height: int, width: int, size: int, resize: int) -> Box:
+    """The centred square of `size` that is cut out once the short side is scaled to `resize`.
+
+    Args:
+        height: Rows of the picture.
+        width: Pixels per row.
+        size: Side of the square, after scaling.
+        resize: Length of the short side, after scaling.
+
+    Returns:
+        In pixels before scaling; fractions are meant.
+    """
+    side = min(height, width) * size / resize
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
 
 
 def check_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

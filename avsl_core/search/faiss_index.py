@@ -9,7 +9,6 @@ before the index, so that rows go in, and queries are asked, as they are.
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
-import faiss
 import torch
 from torch import Tensor
 
@@ -48,6 +47,8 @@ def train_index(measure: Measure, source: RowSource, kind: Kind, seed: int) -> A
     Returns:
         A faiss index without rows.
     """
+    import faiss
+
     use_torch_threads()
     matrix, offset = _directions(measure, source, rotated=kind == "ivfpq", seed=seed)
     step = faiss.LinearTransform(matrix.shape[1], matrix.shape[0], True)
@@ -82,6 +83,8 @@ def lookup(
     Returns:
         Row numbers, ``[Q, count]``, nearest first; -1 where the index found no more.
     """
+    import faiss
+
     use_torch_threads()
     selector = None if allowed is None else _selector(allowed)
     parameters = (
@@ -96,10 +99,14 @@ def lookup(
 
 def use_torch_threads() -> None:
     """Let faiss use as many threads as torch may, on the calling thread: what limits the one limits both."""
+    import faiss
+
     faiss.omp_set_num_threads(torch.get_num_threads())
 
 
 def _hnsw(dimensions: int, seed: int) -> Any:
+    import faiss
+
     inner = faiss.IndexHNSWFlat(dimensions, _LINKS)
     inner.hnsw.efConstruction = _CONSTRUCTION
     inner.hnsw.rng = faiss.RandomGenerator(seed)
@@ -107,6 +114,8 @@ def _hnsw(dimensions: int, seed: int) -> Any:
 
 
 def _ivfpq(dimensions: int, rows: int, seed: int) -> Any:
+    import faiss
+
     wanted = 2 ** round(4 * rows**0.5).bit_length() // 2  # a power of two, at most four roots
     lists = max(1, min(wanted, rows // _ROWS_PER_LIST, _MOST_LISTS))
     centres = faiss.IndexFlatL2(dimensions)
@@ -169,6 +178,8 @@ def _pieces(source: RowSource, rows: Tensor) -> Iterator[Rows]:
 
 
 def _selector(allowed: Tensor) -> Any:
+    import faiss
+
     bits = torch.nn.functional.pad(allowed.cpu().to(torch.uint8), (0, -len(allowed) % 8)).view(-1, 8)
     packed = (bits << torch.arange(8, dtype=torch.uint8)).sum(dim=1, dtype=torch.uint8).numpy()
     return faiss.IDSelectorBitmap(packed)

@@ -1,7 +1,7 @@
 """A fast index on disk: the faiss file, and a description in JSON that names it.
 
 The description is replaced as a whole, and only after the file that it names is complete; an interruption
-leaves the former index or none.
+leaves the former index or none. faiss takes long to import and is imported where it is used.
 """
 
 import contextlib
@@ -12,8 +12,6 @@ import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import faiss
 
 from avsl_core.config import from_dict, to_dict
 from avsl_core.errors import ConfigError, GalleryError
@@ -89,6 +87,8 @@ def write_index(folder: Path, index: Any, info: FastInfo) -> FastInfo:
     Raises:
         GalleryError: If the folder is not writable or the disk is full.
     """
+    import faiss
+
     name = f"{uuid.uuid4().hex}.faiss"
     temporary = folder / f".{name}.tmp"
     try:
@@ -123,6 +123,8 @@ def read_index(folder: Path) -> tuple[Any, FastInfo]:
     Raises:
         GalleryError: If there is none, or it is damaged, foreign, or of a newer version.
     """
+    import faiss
+
     described = _read_description(folder)
     name = str(described.pop("file", ""))
     if not re.fullmatch(r"[0-9a-f]{32}\.faiss", name):  # nothing outside the folder

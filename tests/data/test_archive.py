@@ -364,3 +364,30 @@ def test_what_is_not_found_names_the_places(tmp_path):
         find_inside(tmp_path, "list.txt", ("set.tgz",))
     with pytest.raises(DataError, match="nowhere: no such folder or archive"):
         find_inside(tmp_path / "nowhere", "list.txt")
+
+
+@pytest.mark.parametrize("make", [make_tar, make_zip])
+def test_folders_without_end_are_refused_and_leave_nothing(tmp_path, make):
+    path = tmp_path / ("deep.zip" if make is make_zip else "deep.tgz")
+    make(path, {"x/" * 1500 + "1.png": b"1"})
+    with pytest.raises(DataError, match="lies more than 50 folders deep") as caught:
+        extract(path)
+    assert len(str(caught.value)) < 400
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_headers_that_only_announce_headers_are_damage(tmp_path):
+    head = tarfile.TarInfo("x")
+    head.type = tarfile.GNUTYPE_LONGNAME
+    path = tmp_path / "chain.tar"
+    path.write_bytes(head.tobuf(tarfile.GNU_FORMAT) * 5000)
+    with pytest.raises(DataError, match="its headers go round in circles"):
+        extract(path)
+
+
+@pytest.mark.parametrize("make", [make_tar, make_zip])
+def test_a_name_that_no_disk_takes_is_told_without_the_systems_numbers(tmp_path, make):
+    path = tmp_path / ("long.zip" if make is make_zip else "long.tgz")
+    make(path, {"x" * 5000: b"1"})
+    with pytest.raises(DataError, match=r"\(a name in it is longer than this disk allows\)"):
+        extract(path)

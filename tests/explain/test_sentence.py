@@ -35,7 +35,8 @@ ANYWHERE = PLACES | THIRDS
 
 SHARE = r"((?:less than |more than )?\d+ %)"
 DIFFER = re.compile(
-    rf"The two descriptions differ most in the ([a-z ]+) of (?:the (first|second) picture|both pictures)"
+    r"To this model, the two pictures differ most in the ([a-z ]+) of "
+    r"(?:the (first|second) picture|both pictures)"
     rf", with {SHARE} of (the distance|all that pushes them apart)"
     rf"(?:, and in the ([a-z ]+) of the (first|second), with {SHARE})?\.$"
 )

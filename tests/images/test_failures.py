@@ -2,6 +2,8 @@
 
 import io
 import os
+import re
+import struct
 
 import numpy as np
 import pytest
@@ -168,3 +170,18 @@ def test_a_path_names_itself_whatever_name_says(tmp_path):
 def test_a_target_side_out_of_range_is_a_config_error(photo, side):
     with pytest.raises(ConfigError, match="target_side"):
         load_image(photo, target_side=side)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 54, 0, 0, 54, 40, 64, 64, 1, 3, 0, 0, 0, 0, 0, 0),
+        b"GIF89a" + bytes(5),
+        b"II*\0" + bytes(30),
+        b"\x89PNG\r\n\x1a\n" + bytes(30),
+    ],
+)
+def test_the_reason_is_words_and_no_name_or_number_from_inside_a_codec(data):
+    reason = re.search(r"rare variant \((.*?)\); copy it again", failure(data)).group(1)
+    assert re.fullmatch(r"[A-Za-z][A-Za-z',:. -]*", reason)
+    assert not re.search("Error|driver|decoder|codec|index out", reason)

@@ -107,3 +107,15 @@ def test_heic_without_its_package_says_which_to_install(photo, encode, monkeypat
 def test_suffixes_are_lower_case_with_a_dot():
     assert ".jpg" in PICTURE_SUFFIXES
     assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in PICTURE_SUFFIXES)
+
+
+@pytest.mark.parametrize("behind", [0, 5000])
+def test_an_unpacked_tiff_of_luminance_and_colour_difference_has_its_colours(photo, encode, behind):
+    data = encode(Image.fromarray(photo).convert("YCbCr"), "TIFF") + bytes(behind)
+    assert np.abs(load_image(data).astype(int) - photo).max() <= 3
+
+
+def test_one_with_colours_of_half_the_size_is_refused(photo, write_tiff):
+    tags = {256: 64, 257: 48, 258: 8, 262: 6, 277: 3, 278: 48}
+    with pytest.raises(ImageError, match="colours of half the size in an unpacked TIFF"):
+        load_image(write_tiff(bytes(64 * 48 * 3), tags))
