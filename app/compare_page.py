@@ -8,18 +8,25 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
+from app.cache import LruCache
 from app.examples import ExamplePair
-from app.expert import expert_html, level_choices, node_choices
+from app.expert_part import ExpertPart
 from app.explore_bench import ExploreBench, LinkedPair
+from app.keep import Keep, linked_pair
 from app.methods import ALONE, METHODS_SCRIPT, Choice, choice_updates, choose
 from app.models import Models
-from app.results import Account, lesson_html, maps_html, message_html, verdict_html, waiting_html
-from app.saving import save_script
+from app.results import Account, lesson_html, message_html, verdict_html, waiting_html
+from app.steps import numbers_html, steps_html
+from app.takeaway_row import TakeAwayRow
+from app.touch_panel import STEPS_SCRIPT, TOUCH_SCRIPT, touch_html
+from app.turnstile import BusyError, SlowError
 from app.uploads import picture_file
+from app.what_if import MEASURED_SCRIPT, read_painting, what_if_html
 from app.workbench import PictureFile, Workbench
 from avsl_core.compare import Comparison
-from avsl_core.errors import AvslError, ImageError
-from avsl_core.models import AvslModel, SimilarityModel
+from avsl_core.errors import AvslError, ConfigError, ImageError
+from avsl_core.models import SimilarityModel
+from avsl_core.whatif import what_if
 
 __all__ = ["ComparePage"]
 
@@ -27,14 +34,17 @@ log = logging.getLogger(__name__)
 
 _WAITING = "The comparison appears here as soon as both pictures are there."
 _FAILED = "Comparing failed on our side: try again, or other pictures; the log of the app says more."
-_SAVE = save_script("Two pictures compared", "comparison.html", ("verdict", "maps", "details"))
 _INTRO = (
-    '<header class="avsl-head"><h1>How alike are two pictures, and why?</h1><p>Give two pictures. '
-    "You get a verdict, one number for how far apart they look, and exactly where "
-    "that number comes from.</p></header>"
+    '<header class="avsl-head"><h1>How alike are two pictures, and why?</h1><p>Choose two pictures, or try a '
+    "pair below. You get an answer in words, and can touch the pictures to see where it comes from."
+    "</p></header>"
 )
+_SOURCES = '<p class="note">Drop, choose, photograph or paste a picture; the cross takes it away.</p>'
+_DRAWN = 48  # comparisons whose page is kept as it was drawn
 # Everything that touches the model queues here, so that visitors share the processor.
 _MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2, "api_visibility": "private"}
+
+_NOTHING = ("", "", "")  # panel, steps and numbers while there is no comparison
 
 Update = Any  # what Gradio takes as the new state of a component
 
@@ -45,52 +55,68 @@ class ComparePage:
     Args:
         models: What compares: the app's own model, and others to choose.
         pairs: Example pairs; the first is shown when the page opens.
-        links: Knows the pictures of links to here; None takes no links.
+        links: Knows the pictures of links from galleries to here; None takes no such links.
+        keep: Knows the pictures of links that visitors made here; None makes and takes no such links.
     """
 
-    def __init__(self, models: Models, pairs: list[ExamplePair], links: ExploreBench | None = None) -> None:
-        self.models, self.pairs, self.links = models, pairs, links
+    def __init__(
+        self,
+        models: Models,
+        pairs: list[ExamplePair],
+        links: ExploreBench | None = None,
+        keep: Keep | None = None,
+    ) -> None:
+        self.models, self.pairs, self.links, self.keep = models, pairs, links, keep
+        self.expert = ExpertPart(self._comparison, self._model)
+        self._drawn: LruCache[tuple[str, str, str, str]] = LruCache(_DRAWN)
 
     def build(self) -> None:
         """Lay out the page and connect its events."""
         gr.HTML(_INTRO)
         self.origin = gr.HTML("", elem_id="origin")
-        with gr.Row(elem_id="pictures"):
-            self.a = _picture("First picture", "picture-a", self.pairs[0].a.path)
-            self.b = _picture("Second picture", "picture-b", self.pairs[0].b.path)
-        with gr.Row(elem_id="actions"):
-            compare = gr.Button("Compare", variant="primary", elem_id="compare")
-            swap = gr.Button("Swap pictures", elem_id="swap")
-        self.message = gr.HTML("", elem_id="message")
-        gr.HTML("<p>Or try a pair</p>", elem_id="examples-title")
-        with gr.Row(elem_id="examples"):
-            examples = [gr.Button(pair.title, elem_id=f"example-{i}") for i, pair in enumerate(self.pairs)]
         method, beside, note = choice_updates(self.models, choose(self.models, ""))
-        with gr.Row(elem_id="methods"):
-            self.method = _menu("Method", "method", method)
-            self.beside = _menu("Beside it", "beside", beside)
-        self.note = gr.HTML(note, elem_id="methods-note", js_on_load=METHODS_SCRIPT)
-        self.verdict = gr.HTML(waiting_html("Comparing the first example pair ..."), elem_id="verdict")
-        self.maps = gr.HTML("", elem_id="maps")
-        with gr.Row(elem_id="tools"):
-            self.one_scale = gr.Checkbox(
-                False, label="One colour scale for all maps", elem_id="one-scale", container=False
-            )
-            save = gr.Button("Save as a web page", elem_id="save", size="sm")
-            save.click(None, js=_SAVE, api_visibility="private")
-        with gr.Accordion("For experts: P and W", open=False, elem_id="expert") as self.expert:
-            self.level = gr.Radio([], label="Level", elem_id="level")
-            self.node = gr.Dropdown([], label="Node, strongest first", elem_id="node", filterable=False)
-            self.details = gr.HTML("", elem_id="details")
+        with gr.Row(elem_id="compare-top"):
+            with gr.Column(elem_id="give"):
+                with gr.Row(elem_id="pictures"):
+                    self.a = _picture("First picture", "picture-a", self.pairs[0].a.path)
+                    self.b = _picture("Second picture", "picture-b", self.pairs[0].b.path)
+                gr.HTML(_SOURCES, elem_id="sources")
+                with gr.Row(elem_id="actions"):
+                    compare = gr.Button("Compare", variant="primary", elem_id="compare")
+                    swap = gr.Button("Swap", elem_id="swap")
+                self.message = gr.HTML("", elem_id="message")
+                gr.HTML("<p>Or try a pair</p>", elem_id="examples-title")
+                with gr.Row(elem_id="examples"):
+                    examples = [
+                        gr.Button(pair.title, elem_id=f"example-{i}") for i, pair in enumerate(self.pairs)
+                    ]
+            with gr.Column(elem_id="answer"):
+                self.verdict = gr.HTML(
+                    waiting_html("Comparing the first example pair ..."), elem_id="verdict"
+                )
+                ways = gr.Accordion("Other methods", open=False, elem_id="ways")
+                with ways, gr.Row(elem_id="methods"):
+                    self.method = _menu("Method", "method", method)
+                    self.beside = _menu("Beside it", "beside", beside)
+                # Outside: what a closed accordion holds is not there, and the address follows the note.
+                self.note = gr.HTML(note, elem_id="methods-note", js_on_load=METHODS_SCRIPT)
+        self.touch = gr.HTML("", elem_id="touch", js_on_load=TOUCH_SCRIPT)
+        self.measured = gr.HTML("", elem_id="what-if", js_on_load=MEASURED_SCRIPT)
+        self.steps = gr.HTML("", elem_id="steps", js_on_load=STEPS_SCRIPT)
+        self.expert.build()
+        self.numbers = gr.HTML("", elem_id="numbers")
+        gr.HTML('<h2 class="avsl-title">Take it away</h2>', elem_id="take-title")
+        row = TakeAwayRow(self.models, self.keep, self.pairs)
+        row.build()
+        row.connect(self.a, self.b, self.method, self.beside)
         self._connect(compare, swap, examples)
 
     def _connect(self, compare: gr.Button, swap: gr.Button, examples: list[gr.Button]) -> None:
         pictures, methods = [self.a, self.b], [self.method, self.beside]
-        results = [self.message, self.verdict, self.maps]
-        expert = [self.expert, self.level, self.node, self.details]
+        results = [self.message, self.verdict, self.touch, self.steps, self.numbers]
         options: dict[str, Any] = {**_MODEL, "preprocess": False, "show_progress_on": self.verdict}
         hidden: dict[str, Any] = {**_MODEL, "preprocess": False, "show_progress": "hidden"}
-        inputs = [*pictures, self.one_scale, *methods]
+        inputs = [*pictures, *methods]
         everything = [*pictures, *results, self.origin]
         # Removing a picture announces itself before the value is gone: only the next step sees the new state.
         given = gr.on(
@@ -108,59 +134,56 @@ class ComparePage:
             ),
         ]
         for index, button in enumerate(examples):
-            after.append(
-                button.click(self._on_example(index), [self.one_scale, *methods], everything, **options)
-            )
+            after.append(button.click(self._on_example(index), methods, everything, **options))
         blocks = gr.context.Context.root_block
         assert blocks is not None
         opened = [*everything, *methods, self.note]
-        after.append(blocks.load(self.on_open, [self.one_scale], opened, **options))
-        for event in after:
-            event.then(self.on_results, [*pictures, self.method], expert, **hidden)
-        self.one_scale.input(self.on_scale, inputs, [self.maps], **hidden)
-        chosen = [*pictures, self.level, self.node, self.method]
-        self.level.input(self.on_level, chosen, [self.node, self.details], **hidden)
-        self.node.input(self.on_node, chosen, [self.details], **hidden)
+        after.append(blocks.load(self.on_open, None, opened, **options))
+        self.expert.connect(pictures, self.method, after, self.steps.nodes, hidden)
+        self.touch.measure(self._on_measure, [*pictures, self.method], [self.measured], **hidden)
 
-    def on_open(self, one_scale: bool, request: gr.Request) -> list[Update]:
-        """What the address names: two pictures of a gallery or the first example, and the methods."""
+    def on_open(self, request: gr.Request) -> list[Update]:
+        """What the address names: two pictures, an example or the first one, and the methods."""
         link = request.query_params
         choice = choose(self.models, link.get("method", ""), link.get("beside", ""))
+        origin = ""
         try:
             pair = self._linked(link)
+            kept = None if self.keep is None else linked_pair(self.keep, link)
             if pair is not None and not link.get("method"):  # by the model of their gallery, then
                 choice = choose(self.models, self.models.name(pair.bench), link.get("beside", ""))
-            shown = None if pair is None else [self._shown(file, pair.bench) for file in (pair.a, pair.b)]
+            files: tuple[PictureFile, PictureFile] | None = kept
+            if pair is not None:
+                files, origin = (pair.a, pair.b), _origin(pair, dict(link))
+            bench = self._bench(choice) if pair is None else pair.bench
+            shown = None if files is None else [self._shown(file, bench) for file in files]
             problems = list(choice.problems)
         except Exception as error:
-            pair, shown = None, None
+            files, shown, origin = None, None, ""
             text = "This link cannot be followed right now: try again; the log of the app says more"
             if isinstance(error, AvslError):
                 text = str(error)
             else:
                 log.exception("following a link failed")
             problems = [text, *choice.problems]
-        if pair is None or shown is None:
-            answer = self._on_example(0)(one_scale, choice.method, choice.beside)
+        if files is None or shown is None:
+            answer = self._on_example(_example(link.get("example"), len(self.pairs)))(
+                choice.method, choice.beside
+            )
         else:
-            results = self._results(pair.a, pair.b, one_scale, choice.method, choice.beside)
-            answer = [*shown, *results, _origin(pair, dict(link))]
+            answer = [*shown, *self._results(*files, choice.method, choice.beside), origin]
         if problems:
             answer[2] = "".join(message_html(problem) for problem in problems)
         return [*answer, *choice_updates(self.models, choice)]
 
-    def on_method(
-        self, a: Any, b: Any, one_scale: bool, method: object = "", beside: object = ALONE
-    ) -> list[Update]:
+    def on_method(self, a: Any, b: Any, method: object = "", beside: object = ALONE) -> list[Update]:
         """The same two pictures by another method, or by two."""
         choice = choose(self.models, method, beside)
-        message, *results = self._results(a, b, one_scale, choice.method, choice.beside)
+        message, *results = self._results(a, b, choice.method, choice.beside)
         problems = "".join(message_html(problem) for problem in choice.problems)
         return [problems + message, *results, *choice_updates(self.models, choice)]
 
-    def on_pictures(
-        self, a: Any, b: Any, one_scale: bool, method: object = "", beside: object = ALONE
-    ) -> list[Update]:
+    def on_pictures(self, a: Any, b: Any, method: object = "", beside: object = ALONE) -> list[Update]:
         """New pictures: check each, show what a browser cannot, compare when both are there."""
         shown: list[Update] = []
         problems: list[str] = []
@@ -171,67 +194,58 @@ class ComparePage:
             problems.extend(problem)
         if problems:
             text = "".join(message_html(problem) for problem in problems)
-            return [*shown, text, waiting_html("Give another picture to compare."), ""]
-        return [*shown, *self._results(a, b, one_scale, method, beside)]
+            return [*shown, text, waiting_html("Give another picture to compare."), *_NOTHING]
+        return [*shown, *self._results(a, b, method, beside)]
 
-    def on_swap(
-        self, a: Any, b: Any, one_scale: bool, method: object = "", beside: object = ALONE
-    ) -> list[Update]:
+    def on_swap(self, a: Any, b: Any, method: object = "", beside: object = ALONE) -> list[Update]:
         """The two pictures change sides."""
         paths = [None if file is None else str(file.path) for file in (picture_file(b), picture_file(a))]
-        return [*paths, *self._results(b, a, one_scale, method, beside)]
+        return [*paths, *self._results(b, a, method, beside)]
 
-    def on_scale(
-        self, a: Any, b: Any, one_scale: bool, method: object = "", beside: object = ALONE
-    ) -> Update:
-        """The heatmaps in the other colour scale."""
-        choice = choose(self.models, method, beside)
-        accounts = [self._account(a, b, name) for name in (choice.method, choice.beside) if name]
-        drawn = [account for account in accounts if account is not None]
-        return maps_html(drawn, one_scale=one_scale) if drawn else gr.skip()
+    def on_measure(self, a: Any, b: Any, method: object, data: Any) -> Update:
+        """What a visitor painted over, measured anew.
 
-    def on_results(self, a: Any, b: Any, method: object = "") -> list[Update]:
-        """The expert part of a new comparison, where its first method has one: level, node and details."""
-        comparison = self._comparison(a, b, method)
-        levels = [] if comparison is None else level_choices(comparison)
-        has_gates = isinstance(self._model(method), AvslModel)
-        if comparison is None or not has_gates:
-            nothing = gr.update(choices=[], value=None)
-            return [gr.update(visible=has_gates), nothing, nothing, ""]
-        level = levels[0][1]
-        nodes = node_choices(comparison, level)
-        return [
-            gr.update(visible=True),
-            gr.update(choices=levels, value=level),
-            gr.update(choices=nodes, value=nodes[0][1]),
-            expert_html(comparison, self._model(method), level, nodes[0][1]),
-        ]
+        Args:
+            a: First picture.
+            b: Second picture.
+            method: What measures.
+            data: The painting, as it comes from the browser.
+        """
+        turn = data.get("turn") if isinstance(data, dict) else None
+        try:
+            painting = read_painting(data)
+            account = self._account(a, b, choose(self.models, method).method)
+            if account is None or account.key != painting.key:
+                raise ConfigError("the pictures have changed meanwhile: paint over a part and measure again")
+            comparison, bench = account.comparison, self.models.named(account.model.name)
+            with bench.turnstile.turn():
+                found = what_if(
+                    bench.checkpoint,
+                    comparison.a,
+                    comparison.b,
+                    painting.side,
+                    painting.mask,
+                    fill=painting.fill,
+                    explanation=comparison.explanation,
+                )
+            return what_if_html(found, painting, account.model.name)
+        except AvslError as error:
+            text = message_html(str(error))
+        except Exception:
+            log.exception("measuring anew failed")
+            text = message_html(_FAILED)
+        return f'<div data-turn="{turn if isinstance(turn, int) else 0}">{text}</div>'
 
-    def on_level(
-        self, a: Any, b: Any, level: int | None, node: int | None = None, method: object = ""
-    ) -> list[Update]:
-        """Another level: its strongest nodes."""
-        comparison = self._comparison(a, b, method)
-        if comparison is None or level is None:
-            return [gr.skip(), gr.skip()]
-        nodes = node_choices(comparison, level)
-        details = expert_html(comparison, self._model(method), level, nodes[0][1])
-        return [gr.update(choices=nodes, value=nodes[0][1]), details]
-
-    def on_node(self, a: Any, b: Any, level: int | None, node: int | None, method: object = "") -> Update:
-        """Another node: its linkages and its trace."""
-        comparison = self._comparison(a, b, method)
-        if comparison is None or level is None or node is None:
-            return gr.skip()
-        return expert_html(comparison, self._model(method), level, node)
+    def _on_measure(self, a: Any, b: Any, method: object, event: gr.EventData) -> Update:
+        return self.on_measure(a, b, method, event._data)
 
     def _on_example(self, index: int) -> Any:
         pair = self.pairs[index]
 
-        def show(one_scale: bool, method: object = "", beside: object = ALONE) -> list[Update]:
+        def show(method: object = "", beside: object = ALONE) -> list[Update]:
             a, b = str(pair.a.path), str(pair.b.path)
-            message, verdict, maps = self._results(pair.a, pair.b, one_scale, method, beside)
-            return [a, b, message or lesson_html(pair.lesson), verdict, maps, ""]
+            message, *results = self._results(pair.a, pair.b, method, beside)
+            return [a, b, message or lesson_html(pair.lesson), *results, ""]
 
         return show
 
@@ -261,12 +275,15 @@ class ComparePage:
             preview = bench.preview(file)
         except ImageError as error:
             return None, [str(error)]
+        except (BusyError, SlowError) as error:  # no fault of the picture, which stays
+            return gr.skip(), [str(error)]
+        except OSError:
+            log.exception("a preview could not be written")
+            return gr.skip(), [_FAILED]
         return (gr.skip() if preview is None else str(preview)), []
 
-    def _results(
-        self, a: Any, b: Any, one_scale: bool, method: object = "", beside: object = ALONE
-    ) -> list[Update]:
-        """Message, verdict and maps; what one of two methods cannot do, the other still does."""
+    def _results(self, a: Any, b: Any, method: object = "", beside: object = ALONE) -> list[Update]:
+        """Message and what is drawn; what one of two methods cannot do, the other still does."""
         choice = choose(self.models, method, beside)
         accounts: list[Account] = []
         problems: list[str] = []
@@ -284,8 +301,10 @@ class ComparePage:
                 accounts.append(account)
         message = "".join(message_html(problem) for problem in dict.fromkeys(problems))
         if not accounts:
-            return [message, waiting_html(_WAITING), ""]
-        return [message, verdict_html(accounts), maps_html(accounts, one_scale=one_scale)]
+            return [message, waiting_html(_WAITING), *_NOTHING]
+        key = "-".join(account.key for account in accounts)
+        drawn = self._drawn.get_or_make(key, lambda: _draw(accounts))
+        return [message, *drawn]
 
     def _account(self, a: Any, b: Any, name: str) -> Account | None:
         """What one model makes of two pictures; None while one is missing."""
@@ -301,6 +320,17 @@ class ComparePage:
         except AvslError:
             return None
         return None if account is None else account.comparison
+
+
+def _draw(accounts: list[Account]) -> tuple[str, str, str, str]:
+    touch = touch_html(accounts[0], of_two=len(accounts) > 1)
+    return verdict_html(accounts), touch, steps_html(accounts), numbers_html(accounts)
+
+
+def _example(asked: str | None, count: int) -> int:
+    """Which example an address names, from 0; the first one if it names none."""
+    number = int(asked) if asked and asked.isascii() and asked.isdigit() and len(asked) < 4 else 0
+    return number if number < count else 0
 
 
 def _origin(pair: LinkedPair, link: dict[str, str]) -> str:

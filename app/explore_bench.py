@@ -18,7 +18,6 @@ from app.shelf import OpenGallery, Shelf, calling
 from app.workbench import PictureFile, Workbench, content_key
 from avsl_core.errors import AvslError, GalleryError, ImageError
 from avsl_core.explain.levels import part_titles
-from avsl_core.images import load_image
 from avsl_core.search.searcher import SearchResult
 
 __all__ = ["ExploreBench", "Found", "LinkedPair", "Query", "is_changed", "titles_of"]
@@ -230,7 +229,7 @@ class ExploreBench:
             return self.thumbnail(gallery, step.row or 0)
         try:
             file = self._upload(step.upload)
-            return self._drawn.get_or_make(f"step|{step.upload}", lambda: _draw(file, 112))
+            return self._drawn.get_or_make(f"step|{step.upload}", lambda: self._draw(file, 112))
         except ImageError:
             return ""
 
@@ -302,17 +301,29 @@ class ExploreBench:
     def _query(self, step: Step, gallery: OpenGallery) -> Query:
         if step.upload is not None:
             file = self._upload(step.upload)
-            large = self._drawn.get_or_make(f"large|{step.upload}", lambda: _draw(file, _LARGE))
+            large = self._drawn.get_or_make(f"large|{step.upload}", lambda: self._draw(file, _LARGE))
             return Query(step, printable(file.name), None, large, None)
         item = gallery.gallery.item(step.row or 0)
 
         file = PictureFile(item.path, printable(Path(item.name).name))
         try:
-            large = self._drawn.get_or_make(f"large|{item.digest}", lambda: _draw(file, _LARGE, item.digest))
+            large = self._drawn.get_or_make(
+                f"large|{item.digest}", lambda: self._draw(file, _LARGE, item.digest)
+            )
         except AvslError:  # moved, changed or deleted since: its thumbnail stands for it
             large = self.thumbnail(gallery, item.row)
         class_name = printable(item.class_name) if item.class_name else None
         return Query(step, file.name, class_name, large, (item.width, item.height))
+
+    def _draw(self, file: PictureFile, side: int, digest: str | None = None) -> str:
+        data = file.read()
+        if digest not in (None, content_key(data)):
+            raise ImageError(f"{file.name}: has changed since the gallery was made; build it again")
+        decoder = self.shelf.models.decoder
+        pixels = decoder.within(data, file.name, side, target_side=side, resampling=Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "WEBP", quality=84, method=2)
+        return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def is_changed(state: ExploreState, gallery: OpenGallery) -> bool:
@@ -347,17 +358,6 @@ def _kin(query: Query, result: SearchResult, opened: OpenGallery) -> tuple[int, 
 def _digest(gallery: OpenGallery, row: int) -> str:
     digest: str = gallery.gallery.digests[row].tobytes().hex()
     return digest
-
-
-def _draw(file: PictureFile, side: int, digest: str | None = None) -> str:
-    data = file.read()
-    if digest not in (None, content_key(data)):
-        raise ImageError(f"{file.name}: has changed since the gallery was made; build it again")
-    picture = Image.fromarray(load_image(data, name=file.name, target_side=side))
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=84, method=2)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _gone() -> PictureFile:

@@ -26,6 +26,11 @@ _TICK = 0.25
 _BATCH = 16  # small, so that progress moves and a stop is heard soon
 _WORK = ".building-"
 _ABANDONED_AFTER_SECONDS = 24 * 3600
+_ADVICE = (  # for those who have the archive in hand and the program before them: visitors have neither limit
+    ("raise that limit if you trust it", "pack fewer or smaller pictures"),
+    ("unpack it yourself and give that folder", "pack it again without one"),
+    ("get it from its publisher", "pack it again with nothing but pictures"),
+)
 
 
 @dataclass(frozen=True)
@@ -214,6 +219,8 @@ class BuildDesk:
         except (DataError, GalleryError) as error:
             # Visitors know their archive, and have no business with our folders.
             text = str(error).replace(f"{packed}.extracted", archive.name).replace(str(packed), archive.name)
+            for advice, ours in _ADVICE:
+                text = text.replace(advice, ours)
             raise type(error)(text.replace(str(work), job.name)) from error
         except OSError as error:
             raise GalleryError(
@@ -230,6 +237,7 @@ class BuildDesk:
             prune=True,
             max_archive_bytes=self.limits.max_archive_bytes,
             max_archive_files=self.limits.max_archive_files,
+            load=bench.decoder.load,
         )
         return build_gallery(
             bench.checkpoint,

@@ -50,6 +50,6 @@ def mode_update(state: ExploreState, opened: OpenGallery) -> Any:
     if opened.searcher.fast is None:
         return gr.update(choices=[], value=None, visible=False)
     share = opened.searcher.recall
-    recall = "" if share is None else f", finds {100 * share:.1f} % of the nearest"
+    recall = "" if share is None else f", finds {100 * share:.1f}\u00a0% of the nearest"
     choices = [("Exact", "exact"), (f"Fast{recall}", "fast")]
     return gr.update(choices=choices, value=state.mode, visible=True)

@@ -46,8 +46,8 @@ def map_html(opened: OpenGallery, most: int = _MOST) -> str:
         '<span class="tip" role="status"></span></div>'
         '<p class="explore-key" aria-hidden="true"><span class="here">query</span><span class="near">'
         'neighbours</span><span class="kin">its class</span></p>'
-        f'<p class="note">Each dot is a picture; alike pictures lie close (by {method}).{sample} Choose one '
-        "to see its neighbours.</p>"
+        '<p class="note">Each dot is a picture; alike pictures lie close to each other (places worked out '
+        f"with {method}).{sample} Choose one to see its neighbours.</p>"
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from app.explore_bench import ExploreBench, Found, titles_of
 from app.explore_csv import neighbours_csv
 from app.explore_state import Step
-from app.printable import printable
+from app.printable import printable, unbroken
 from avsl_core.search.searcher import Hit
 
 __all__ = ["busy_html", "query_html", "results_html", "trail_html"]
@@ -80,7 +80,7 @@ def results_html(found: Found, bench: ExploreBench) -> str:
         f'<p class="explore-status" role="status">{_status(found)}</p>'
         f'<p class="note">{_reading(found)}</p><ol class="explore-cards">{cards}</ol>'
         f'<p class="explore-after">{more}<button type="button" class="explore-pill" data-csv="{table}">'
-        "Download as CSV</button></p></section>"
+        f'Save as CSV</button></p><p class="note explore-how">{_search(found)}</p></section>'
     )
 
 
@@ -137,6 +137,7 @@ def _bars(hit: Hit, found: Found, titles: dict[str, tuple[str, str]]) -> str:
 
 
 def _status(found: Found) -> str:
+    """How many neighbours there are, and of which kind."""
     result = found.result
     count = f"<strong>The {len(result.hits)} nearest of {result.searched:,} pictures</strong>"
     if len(result.hits) == 1:
@@ -146,15 +147,21 @@ def _status(found: Found) -> str:
         kin = f", with {found.kin[0]} of the {found.kin[1]} others of its class"
         if found.kin[1] == 1:
             kin = ", with the one other of its class" if found.kin[0] else ""
+    return f"{count}{kin}."
+
+
+def _search(found: Found) -> str:
+    """How they were found."""
+    result = found.result
     time = f"{max(1, round(1000 * result.seconds))} ms"
-    how = f"measured {result.verified:,} of {result.searched:,} in full, the rest are provably farther"
+    how = f"measured {result.verified:,} of {result.searched:,} in full; a bound shows the rest are farther"
     if result.mode == "fast":
         how = f"measured {result.verified:,} of {result.searched:,} in full, chosen by the fast index"
         if result.recall is not None:
             how += f", which finds {100 * result.recall:.1f} % of the true neighbours"
     elif result.verified >= result.searched:
         how = "measured all of them in full"
-    return f"{count}{kin}. <small>Searched in {time}: {how}.</small>"
+    return unbroken(f"Searched in {time}: {how}.")
 
 
 def _reading(found: Found) -> str:

@@ -37,7 +37,7 @@ def legend() -> str:
 
 
 def pair_ruler(distance: float, pairs: PairDistribution) -> str:
-    """Where a distance lies among those of validation pairs: a bar for the middle 90 % of each kind."""
+    """Where a distance lies among those of the validation pairs: a bar for the middle 90 % of each kind."""
     top = 1.05 * max(distance, _quantile(pairs.different, 0.99))
     here = 100 * distance / top
     rows = "".join(
@@ -54,14 +54,15 @@ def pair_ruler(distance: float, pairs: PairDistribution) -> str:
     same_low, _, same_high = _middle(pairs.same)
     different_low, _, different_high = _middle(pairs.different)
     words = (
-        f"This pair at {distance:.3f}; the middle 90 percent of same-kind validation pairs lies between "
+        f"This pair at {distance:.3f}; of the pairs that this model was tested with, the middle 90 percent "
+        "of the same kind lies between "
         f"{same_low:.2f} and {same_high:.2f}, of different-kind pairs between {different_low:.2f} and "
         f"{different_high:.2f}"
     )
     return (
         f'<div class="avsl-ruler" role="img" aria-label="{words}">{rows}'
-        '<p class="note">Middle 90 % of the validation pairs of this model, with the median; '
-        "the line is this pair. Left is closer.</p></div>"
+        '<p class="note">The upright line is this pair; left is closer. The bars hold the middle '
+        "90\u00a0% of the pairs that this model was tested with, the gap in each is their median.</p></div>"
     )
 
 

@@ -191,8 +191,8 @@ def _spot_words(result: LabResult, state: LabState) -> str:
     if result.pointing is None:
         return f"The changed part is hidden here. The strongest spot is {where}."
     share = (
-        f"{100 * result.pointing.mass:.0f} % of the orange lies on the {changed}, "
-        f"which covers {_percent(result.pointing.area)} of the pictures."
+        f"{100 * result.pointing.mass:.0f}\u00a0% of the orange, of what pushes apart, lies on the "
+        f"{changed}, which covers {_percent(result.pointing.area)} of the pictures."
     )
     ends = {
         "on": ", the part that was changed.",
@@ -207,4 +207,4 @@ def _where(part: str | None) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.0095 else f"{100 * share:.1f} %"
+    return f"{100 * share:.0f}\u00a0%" if share >= 0.0095 else f"{100 * share:.1f}\u00a0%"

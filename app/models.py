@@ -2,10 +2,13 @@
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 
 from app.cache import LruCache
-from app.workbench import PictureFile, Workbench
+from app.decoding import HereDecoder, PictureDecoder
+from app.turnstile import Turnstile
+from app.workbench import Workbench
 from avsl_core.checkpoint import Checkpoint, describe_checkpoint, load_checkpoint, shipped_checkpoints
 from avsl_core.errors import AvslError, CheckpointError, GalleryError
 from avsl_core.explain.methods import MethodWords, method_words
@@ -46,16 +49,26 @@ class Models:
     Args:
         checkpoint: The app's own.
         others: Further ones that are loaded already.
+        decoder: Decodes pictures for all of them; None does it in this process.
+        turnstile: The queue before all of them; None makes one.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *others: Checkpoint) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *others: Checkpoint,
+        decoder: PictureDecoder | None = None,
+        turnstile: Turnstile | None = None,
+    ) -> None:
+        self.decoder = decoder or HereDecoder()
+        self.turnstile = turnstile or Turnstile()
         self._lock, self._loading = Lock(), Lock()
         self._benches: dict[str, Workbench] = {}
         self._stamps: dict[str, CheckpointStamp] = {}
         self._marks: dict[str, str] = {}  # fingerprints by name
         self._methods: dict[str, str] = {}  # of shipped ones, as their files say
         self._damaged: set[str] = set()
-        self._originals: LruCache[PictureFile] = LruCache(256)
+        self._originals: LruCache[Path] = LruCache(256)
         self.default = self._add(checkpoint)
         for other in others:
             self._add(other)
@@ -124,6 +137,11 @@ class Models:
             )
         return self._benches[stamp.fingerprint]
 
+    @property
+    def preview_folders(self) -> list[Path]:
+        """Where pictures lie that were made of uploads."""
+        return [bench.preview_folder for bench in self._benches.copy().values()]
+
     def _method(self, name: str) -> str | None:
         mark = self._marks.get(name)
         if mark is not None:
@@ -164,6 +182,8 @@ class Models:
                 # Two files of one name and different weights: the one that came first keeps it.
                 name = f"{stamp.name}-{mark[:8]}" if stamp.name in self._marks else stamp.name
                 self._stamps[mark] = stamp
-                self._benches[mark] = Workbench(checkpoint, originals=self._originals)
+                self._benches[mark] = Workbench(
+                    checkpoint, originals=self._originals, decoder=self.decoder, turnstile=self.turnstile
+                )
                 self._marks[name] = mark
             return self._benches[mark]

@@ -1,6 +1,11 @@
-"""Names of files as a page can show and send them."""
+"""Texts as a page can show and send them."""
 
-__all__ = ["printable"]
+import re
+import unicodedata
+
+__all__ = ["display_name", "printable", "unbroken"]
+
+_LONGEST = 80
 
 
 def printable(text: str) -> str:
@@ -14,3 +19,29 @@ def printable(text: str) -> str:
         ('Vögel', 'V\\udcf6gel')
     """
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def display_name(name: str) -> str:
+    r"""A file's name as it may be shown to others: no folders, nothing invisible, not too long.
+
+    A name that is shown already stays as it is.
+
+    Example:
+        >>> display_name("C:\\Users\\me\\two\u202egnp.jpg"), display_name("/")
+        ('twognp.jpg', 'picture')
+    """
+    last = re.split(r"[/\\]", name)[-1]
+    seen = "".join(c for c in re.sub(r"\s", " ", last) if unicodedata.category(c)[0] != "C")
+    # Last: letters and their accents may only now stand side by side.
+    whole = unicodedata.normalize("NFC", " ".join(seen.split()))
+    return whole[:_LONGEST].strip() or "picture"
+
+
+def unbroken(text: str) -> str:
+    r"""A text in which no line ends between a number and its percent sign.
+
+    Example:
+        >>> unbroken("15 % of it")
+        '15\xa0% of it'
+    """
+    return re.sub(r"(?<=\d) %", "\u00a0%", text)

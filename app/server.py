@@ -1,29 +1,47 @@
 """Puts the pages together and serves them."""
 
 import importlib
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from socket import socket
+from tempfile import TemporaryDirectory
 
 import gradio as gr
 
+from app.access import access_css, page_title
+from app.api.doors import add_doors
+from app.api.service import Service, ServiceLimits
+from app.api.tools import add_tools
+from app.asgi import Look, build_site, upload_folder
 from app.compare_page import ComparePage
+from app.decoding import Decoder, PictureDecoder
 from app.examples import EXAMPLES, load_pairs
 from app.explore_bench import ExploreBench
 from app.explore_builds import BuildDesk, BuildLimits
 from app.explore_page import ExplorePage
+from app.keep import Keep
+from app.keep import default_folder as kept_folder
+from app.learn_page import LearnPage
+from app.many_bench import ManyBench
+from app.many_page import ManyPage
 from app.models import Models
+from app.own_files import OwnFilesBlocks
+from app.quick_start import quick_building
 from app.results import message_html
+from app.serving import serve_site, take_port
+from app.settings import Settings
+from app.sharing import share_site
 from app.shelf import DEMO_PICTURES, Demo, Shelf, default_folder
-from app.style import explore_css, page_css, page_theme
-from avsl_core.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoints
+from app.style import explore_css, learn_css, many_css, page_css, page_theme
+from app.turnstile import Turnstile
+from avsl_core.checkpoint import Checkpoint
 from avsl_core.images import ImageLimits
 
-__all__ = ["TITLE", "GalleryOptions", "build_app", "serve"]
+__all__ = ["TITLE", "GalleryOptions", "Parts", "build_app", "build_pages", "build_parts", "serve"]
 
 TITLE = "How alike are two pictures, and why?"
-_DAY = 86_400
-_LAB_CHECKPOINT = "aviary"
 
 
 @dataclass(frozen=True)
@@ -39,81 +57,172 @@ class GalleryOptions:
     limits: BuildLimits = field(default_factory=BuildLimits)
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What pages and programs share.
+
+    Attributes:
+        models: What compares.
+        shelf: The galleries.
+        birds: What works on made birds.
+        limits: What galleries may be built from.
+        keep: Where the pictures of links are kept; None makes no links.
+        service: The same functions for programs.
+    """
+
+    models: Models
+    shelf: Shelf
+    birds: Checkpoint
+    limits: BuildLimits
+    keep: Keep | None
+    service: Service
+
+
+def build_parts(
+    checkpoint: Checkpoint,
+    *,
+    lab_checkpoint: Checkpoint | None = None,
+    galleries: GalleryOptions | None = None,
+    keep: Keep | None = None,
+    decoder: PictureDecoder | None = None,
+    turnstile: Turnstile | None = None,
+    picture_bytes: int = ServiceLimits.picture_bytes,
+) -> Parts:
+    """Prepare what pages and programs share.
+
+    Args:
+        checkpoint: Model and preprocessing.
+        lab_checkpoint: What the Bird lab and the demo gallery, both of made birds, work with, if not with
+            `checkpoint`.
+        galleries: Where the Explore page finds and builds galleries.
+        keep: Where the pictures of links are kept; None makes no links.
+        decoder: Decodes pictures; None does it in this process.
+        turnstile: The queue before the model; None makes one.
+        picture_bytes: The heaviest picture that programs may send.
+    """
+    options = galleries or GalleryOptions()
+    birds = lab_checkpoint or checkpoint
+    models = Models(checkpoint, birds, decoder=decoder, turnstile=turnstile)
+    demo = Demo(birds) if DEMO_PICTURES.is_dir() else None
+    shelf = Shelf(models, options.folder, demo)
+    service = Service(models, shelf, keep=keep, limits=ServiceLimits(picture_bytes=picture_bytes))
+    return Parts(models, shelf, birds, options.limits, keep, service)
+
+
 def build_app(
     checkpoint: Checkpoint,
     examples: Path = EXAMPLES,
     *,
     lab_checkpoint: Checkpoint | None = None,
     galleries: GalleryOptions | None = None,
+    keep: Keep | None = None,
 ) -> gr.Blocks:
-    """Lay out the application.
+    """Lay out the application, for tests and for other servers than ours.
 
     Args:
         checkpoint: Model and preprocessing.
         examples: Folder of the example pairs.
-        lab_checkpoint: What the Bird lab and the demo gallery, both of made birds, work with, if not with
-            `checkpoint`.
+        lab_checkpoint: As :func:`build_parts` has it.
         galleries: Where the Explore page finds and builds galleries.
+        keep: Where the pictures of links are kept; None makes no links.
 
     Raises:
         DataError: If the example pairs are missing.
     """
-    options = galleries or GalleryOptions()
-    birds = lab_checkpoint or checkpoint
-    models = Models(checkpoint, birds)
-    demo = Demo(birds) if DEMO_PICTURES.is_dir() else None
-    explore = ExploreBench(Shelf(models, options.folder, demo))
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, _DAY)) as blocks:
+    parts = build_parts(checkpoint, lab_checkpoint=lab_checkpoint, galleries=galleries, keep=keep)
+    return build_pages(parts, examples)
+
+
+def build_pages(parts: Parts, examples: Path = EXAMPLES) -> gr.Blocks:
+    """Lay out the pages.
+
+    Args:
+        parts: What they work with.
+        examples: Folder of the example pairs.
+
+    Raises:
+        DataError: If the example pairs are missing.
+    """
+    models, keep = parts.models, parts.keep
+    explore = ExploreBench(parts.shelf)
+    with quick_building(), OwnFilesBlocks(title=TITLE, analytics_enabled=False) as blocks:
         gr.Navbar(main_page_name="Compare")
-        ComparePage(models, load_pairs(examples), explore).build()
-    with blocks.route("Explore", "explore"):
+        page_title("Compare", TITLE)
+        ComparePage(models, load_pairs(examples), explore, keep).build()
+        add_tools(parts.service)
+    with quick_building(), blocks.route("Learn", "learn"):
         gr.Navbar(main_page_name="Compare")
-        ExplorePage(explore, BuildDesk(explore.shelf, options.limits)).build()
-    with blocks.route("Bird lab", "lab"):
+        LearnPage(models).build()
+    with quick_building(), blocks.route("Explore", "explore"):
         gr.Navbar(main_page_name="Compare")
-        _build_lab(birds)
+        page_title("Explore", TITLE)
+        ExplorePage(explore, BuildDesk(explore.shelf, parts.limits)).build()
+    if keep is not None:  # its cells are links
+        with quick_building(), blocks.route("Compare many", "many"):
+            gr.Navbar(main_page_name="Compare")
+            page_title("Compare many", TITLE)
+            ManyPage(ManyBench(models, keep, examples)).build()
+    with quick_building(), blocks.route("Bird lab", "lab"):
+        gr.Navbar(main_page_name="Compare")
+        page_title("Bird lab", TITLE)
+        _build_lab(parts.birds)
     return blocks
 
 
 def serve(
     checkpoint: Checkpoint,
     *,
-    host: str,
-    port: int,
-    share: bool = False,
+    settings: Settings,
     galleries: GalleryOptions | None = None,
+    lab_checkpoint: Checkpoint | None = None,
+    port: socket | None = None,
+    on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until interrupted.
 
     Args:
         checkpoint: Model and preprocessing.
-        host: Address to listen on.
-        port: Port to listen on.
-        share: Also open a public link.
+        settings: Where, for whom, and how much.
         galleries: Where the Explore page finds and builds galleries.
+        lab_checkpoint: As :func:`build_parts` has it.
+        port: Where to listen, if it was taken already.
+        on_ready: Called once visitors can come in.
 
     Raises:
-        CheckpointError: If the Bird lab's checkpoint is damaged.
         DataError: If the example pairs are missing.
         OSError: If the port is taken.
     """
-    galleries = galleries or GalleryOptions()
-    blocks = build_app(checkpoint, lab_checkpoint=_lab_checkpoint(checkpoint), galleries=galleries)
-    blocks.queue(max_size=64, api_open=False)
-    options: dict[str, Any] = {
-        "theme": page_theme(),
-        "css": page_css(load_pairs()) + explore_css() + _lab_css(),
-        "footer_links": [],
-        "run_history": False,
-        "enable_monitoring": False,
-        "pwa": False,
-        "ssr_mode": False,
-        "mcp_server": False,
-        # Archives may be larger than pictures, whose own limit is checked when they are read.
-        "max_file_size": max(ImageLimits().max_bytes, galleries.limits.max_archive_bytes),
-        "allowed_paths": [str(EXAMPLES)],
-    }
-    blocks.launch(server_name=host, server_port=port, share=share, show_error=False, quiet=True, **options)
+    with ExitStack() as stack:
+        taken = stack.enter_context(port or take_port(settings))
+        folder = settings.uploads or Path(stack.enter_context(TemporaryDirectory(prefix="avsl-uploads-")))
+        upload_folder(folder)
+        turnstile = Turnstile(settings.slots, settings.queue, settings.wait_seconds, settings.work_seconds)
+        parts = build_parts(
+            checkpoint,
+            lab_checkpoint=lab_checkpoint,
+            galleries=galleries,
+            keep=Keep(settings.kept or kept_folder(), hours=settings.kept_hours),
+            decoder=stack.enter_context(closing(Decoder(ImageLimits(max_bytes=settings.max_upload_bytes)))),
+            turnstile=turnstile,
+            picture_bytes=settings.max_upload_bytes,
+        )
+        blocks = build_pages(parts)
+        site = build_site(
+            settings,
+            blocks,
+            turnstile=turnstile,
+            look=Look(page_theme(), page_css(load_pairs()) + _all_css()),
+            doors=lambda site: add_doors(site, parts.service),
+            pictures=[EXAMPLES],
+            previews=lambda: parts.models.preview_folders,
+        )
+
+        def ready() -> None:
+            on_ready()
+            if settings.share:
+                share_site(site, settings, blocks.share_token)
+
+        serve_site(site, settings, taken, on_ready=ready, on_stop=blocks.app.stop_event.set)
 
 
 def _build_lab(checkpoint: Checkpoint) -> None:
@@ -125,6 +234,10 @@ def _build_lab(checkpoint: Checkpoint) -> None:
     from app.lab_page import LabPage
 
     LabPage(LabBench(checkpoint)).build()
+
+
+def _all_css() -> str:
+    return access_css() + learn_css() + explore_css() + many_css() + _lab_css()
 
 
 def _lab_css() -> str:
@@ -146,10 +259,3 @@ def _skia_trouble() -> str | None:
             "then start the app again. The Compare page works without it."
         )
     return None
-
-
-def _lab_checkpoint(checkpoint: Checkpoint) -> Checkpoint | None:
-    """The shipped model that was trained on made birds, if there is one."""
-    if _LAB_CHECKPOINT not in shipped_checkpoints():
-        return None
-    return load_checkpoint(_LAB_CHECKPOINT, checkpoint.model.device)

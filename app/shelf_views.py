@@ -64,7 +64,7 @@ def build_view(
     try:
         work.mkdir(parents=True)
         index = work / target.name
-        options = BuildOptions(dtype=gallery.dtype, batch_size=_BATCH, map="pca")
+        options = BuildOptions(dtype=gallery.dtype, batch_size=_BATCH, map="pca", load=bench.decoder.load)
         build_gallery(
             bench.checkpoint, _source(gallery), index, options=options, progress=progress, cancelled=cancelled
         )

@@ -8,10 +8,12 @@ from app.examples import ExamplePair, thumbnail
 from avsl_core.explain.bars import BARS_CSS
 from avsl_core.explain.flow import FLOW_CSS
 
-__all__ = ["explore_css", "page_css", "page_theme"]
+__all__ = ["explore_css", "learn_css", "many_css", "page_css", "page_theme"]
 
 _SHEET = Path(__file__).with_name("page.css")
+_LEARN_SHEET = Path(__file__).with_name("learn.css")
 _EXPLORE_SHEET = Path(__file__).with_name("explore.css")
+_MANY_SHEET = Path(__file__).with_name("many.css")
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
 _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 
@@ -29,6 +31,30 @@ _ACCENT = gr.themes.Color(
     c900="#113b46",
     c950="#08262e",
 )
+
+# Everywhere the same: buttons are a thin line around the colour of cards.
+_CONTROLS = {
+    "input_background_fill": "#f1f4f6",
+    "input_background_fill_dark": "#222c33",
+    "checkbox_border_color": "#58646e",
+    "checkbox_border_color_dark": "#9dabb5",
+    "button_border_width": "1px",
+    "button_large_radius": "0.75rem",
+    "button_medium_radius": "0.75rem",
+    "button_small_radius": "0.75rem",
+    "button_secondary_background_fill": "#ffffff",
+    "button_secondary_background_fill_dark": "#181f24",
+    "button_secondary_background_fill_hover": "#ffffff",
+    "button_secondary_background_fill_hover_dark": "#181f24",
+    "button_secondary_border_color": "#dfe5e9",
+    "button_secondary_border_color_dark": "#2a343b",
+    "button_secondary_border_color_hover": "#14697a",
+    "button_secondary_border_color_hover_dark": "#5fb4c3",
+    "button_secondary_text_color": "#1b2329",
+    "button_secondary_text_color_dark": "#e8edf0",
+    "button_primary_border_color": "transparent",
+    "button_primary_border_color_dark": "transparent",
+}
 
 
 def page_theme() -> gr.themes.Base:
@@ -55,6 +81,7 @@ def page_theme() -> gr.themes.Base:
         button_primary_background_fill_hover="*primary_700",
         button_primary_background_fill_dark="*primary_400",
         button_primary_background_fill_hover_dark="*primary_300",
+        **_CONTROLS,
         button_primary_text_color="#ffffff",
         button_primary_text_color_dark="#08262e",
     )
@@ -72,3 +99,13 @@ def page_css(pairs: list[ExamplePair]) -> str:
 def explore_css() -> str:
     """The style sheet of the Explore page."""
     return _EXPLORE_SHEET.read_text(encoding="utf-8")
+
+
+def learn_css() -> str:
+    """The style sheet of the Learn page."""
+    return _LEARN_SHEET.read_text(encoding="utf-8")
+
+
+def many_css() -> str:
+    """The style sheet of the page "Compare many", and of all rows of files to take away."""
+    return _MANY_SHEET.read_text(encoding="utf-8")

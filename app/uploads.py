@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from app.workbench import PictureFile
+from app.workbench import PictureFile, own_name
 
 __all__ = ["picture_file"]
 
@@ -26,8 +26,8 @@ def picture_file(payload: Any) -> PictureFile | None:
     if payload is None or isinstance(payload, PictureFile):
         return payload
     if isinstance(payload, str | Path):
-        return PictureFile(Path(payload), Path(payload).name)
+        return PictureFile(Path(payload), own_name(Path(payload).name))
     if isinstance(payload, Mapping) and payload.get("path"):
         path = Path(payload["path"])
-        return PictureFile(path, payload.get("orig_name") or path.name)
+        return PictureFile(path, own_name(payload.get("orig_name") or path.name))
     return None

@@ -2,21 +2,30 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import pytest
 import torch
+import uvicorn
+from fastapi import FastAPI
 from PIL import Image
 
+from app.api.doors import add_doors
+from app.api.service import Service, ServiceLimits
+from app.api.tools import add_tools
 from app.compare_page import ComparePage
 from app.examples import ExamplePair
 from app.explore_bench import ExploreBench
 from app.explore_builds import BuildDesk, BuildLimits
 from app.explore_page import ExplorePage
+from app.keep import Keep
 from app.models import Models
+from app.own_files import OwnFilesBlocks
 from app.shelf import Demo, Shelf
 from app.workbench import PictureFile, Workbench
 from avsl_core.checkpoint import Checkpoint, save_checkpoint
@@ -44,6 +53,7 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+LIMITS = ServiceLimits(picture_bytes=2**20, request_bytes=4 * 2**20)
 PAIRS = PairDistribution((0.05, 0.3, 0.6), (0.4, 0.8, 1.6), same_count=40, different_count=400)
 
 
@@ -176,6 +186,7 @@ def address(checkpoint_file, tmp_path_factory):
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "app", "--checkpoint", str(checkpoint_file), "--port", str(port)]
     command += ["--galleries", str(tmp_path_factory.mktemp("galleries"))]
+    command += ["--kept", str(tmp_path_factory.mktemp("kept"))]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     url = f"http://127.0.0.1:{port}"
     try:
@@ -246,3 +257,43 @@ def wait_for(url, server):
         except OSError:
             time.sleep(0.25)
     pytest.fail("the app did not answer within a minute")
+
+
+@pytest.fixture(scope="session")
+def api_models(checkpoint, plain_checkpoint, other_checkpoints):
+    """A model of every method: unsaved-avsl is the app's own."""
+    return Models(checkpoint, plain_checkpoint, *other_checkpoints.values())
+
+
+@pytest.fixture(scope="session")
+def api_service(api_models, checkpoint, collection, index, tmp_path_factory):
+    """The functions for programs, over the collection as the demo gallery."""
+    folder = tmp_path_factory.mktemp("api")
+    shelf = Shelf(api_models, folder / "galleries", Demo(checkpoint, "Collection", index, collection))
+    return Service(api_models, shelf, keep=Keep(folder / "kept"), limits=LIMITS)
+
+
+@pytest.fixture(scope="session")
+def api_address(api_service):
+    """Where the functions for programs are served: the doors beside a Gradio app that is mounted."""
+    with OwnFilesBlocks() as blocks:
+        add_tools(api_service)
+        picture = gr.Image(type="filepath")
+        seen = gr.Textbox()
+        picture.change(str, picture, seen, preprocess=False, api_visibility="private")
+    site = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    add_doors(site, api_service)
+    gr.mount_gradio_app(site, blocks, "/", ssr_mode=False, mcp_server=False, show_error=False)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(site, port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while not server.started and thread.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert server.started, "the doors for programs did not open within a minute"
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(timeout=20)

@@ -1,5 +1,6 @@
 """The page in a real browser: what a visitor sees, clicks and reads."""
 
+import json
 import re
 from pathlib import Path
 
@@ -19,7 +20,8 @@ def page(visit):
 
 def test_the_first_pair_is_compared_when_the_page_opens(page):
     expect(page.locator("#distance")).to_be_visible(timeout=30_000)
-    expect(page.locator("#maps img")).to_have_count(8)
+    drawn(page)
+    expect(page.locator("#steps canvas")).to_have_count(8)
     assert bars_sum(page) == pytest.approx(distance(page), rel=1e-9)
     shoot(page, "opened")
 
@@ -51,13 +53,18 @@ def test_a_broken_file_is_explained_and_the_page_goes_on(page, files):
     expect(alert).to_have_count(0)
 
 
-def test_a_tiff_is_compared_and_shown(page, files):
+def test_a_tiff_is_compared_and_shown_and_keeps_its_name(page, files, tmp_path):
     first = opened(page)
     upload(page, "a", files["scan.tif"])
     wait_for_change(page, first)
     shown = page.locator("#picture-a img")
     expect(shown).to_have_attribute("src", re.compile(r"\.webp"))
     assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") == 160
+    with page.expect_download() as download:
+        page.locator("#take-record").click()
+    download.value.save_as(tmp_path / "record.json")
+    record = json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))
+    assert record["pictures"]["a"] == "scan.tif"
 
 
 def test_removing_a_picture_takes_its_result_away(page):
@@ -83,23 +90,56 @@ def test_swapping_exchanges_the_pictures(page):
     )
 
 
+def test_a_bar_leads_to_its_maps_and_these_to_their_nodes(page):
+    opened(page)
+    page.get_by_role("button", name="Level 2", exact=True).click()
+    figure = page.locator("#steps figure[data-name=level2]")
+    expect(figure).to_be_focused()
+    expect(figure.locator("canvas[data-drawn]")).to_have_count(2, timeout=15_000)
+    expect(page.get_by_role("radio", name="Level 2").first).to_be_checked()
+    figure.locator("[data-nodes]").click()
+    expect(page.locator("#details")).to_contain_text("Level 2, node", timeout=15_000)
+
+
 def test_experts_can_follow_a_node(page):
     opened(page)
     page.locator("#expert > button").click()
     details = page.locator("#details")
     expect(details).to_contain_text("Level 3, node", timeout=15_000)
-    page.get_by_label("Level 2", exact=True).check()
+    page.locator("#level").get_by_label("Level 2", exact=True).check()
     expect(details).to_contain_text("Level 2, node", timeout=15_000)
     expect(details.locator(".avsl-trace > li > .node")).to_contain_text("Level 2")
     shoot(page, "experts")
 
 
+def test_steps_that_were_opened_stay_open_with_another_pair(page):
+    first = opened(page)
+    page.locator("details[data-step=maps] summary").click()
+    page.locator("#expert > button").click()
+    expect(page.locator("#details")).to_contain_text("Level 3, node", timeout=15_000)
+    before = page.locator("#details").inner_text()
+    page.locator("#example-6").click()
+    wait_for_change(page, first)
+    expect(page.locator("details[data-step=maps]")).to_have_attribute("open", "")
+    expect(page.locator("#details")).not_to_have_text(before, timeout=15_000)
+
+
+def test_what_is_shown_can_be_taken_away(page, tmp_path):
+    opened(page)
+    with page.expect_download() as download:
+        page.locator("#take-record").click()
+    download.value.save_as(tmp_path / "record.json")
+    record = json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))
+    assert repr(distance(page)) in json.dumps(record)
+
+
 def test_the_legend_stays_in_view_among_the_maps(page):
     opened(page)
+    page.locator("details[data-step=maps] summary").click()
     page.locator(".avsl-levels figure").last.scroll_into_view_if_needed()
-    page.mouse.wheel(0, 200)
+    page.mouse.wheel(0, 150)
     page.wait_for_timeout(300)
-    assert page.locator(".avsl-legend").evaluate("e => e.getBoundingClientRect().top") >= 0
+    assert page.locator("#steps .avsl-legend").evaluate("e => e.getBoundingClientRect().top") >= 0
 
 
 def test_another_method_measures_the_same_pair_and_the_address_says_so(page):
@@ -116,23 +156,18 @@ def test_another_method_measures_the_same_pair_and_the_address_says_so(page):
     expect(page).not_to_have_url(re.compile("method="))
 
 
-def test_two_methods_stand_side_by_side_and_go_along_with_the_pair(page, tmp_path):
+def test_two_methods_stand_side_by_side_and_go_along_with_the_pair(page):
     first = opened(page)
     choose(page, "beside", "(aviary)")
     expect(page.locator("#distance-beside")).to_be_visible(timeout=30_000)
     expect(page.locator(".avsl-words")).to_have_count(2)
     expect(page).to_have_url(re.compile("beside=aviary"))
     assert tops(page)[0] == pytest.approx(tops(page)[1], abs=30)
+    expect(page.locator("#steps canvas")).to_have_count(8 + 6)  # the second one has two levels
     shoot(page, "beside")
     page.locator("#example-6").click()
     wait_for_change(page, first)
     expect(page.locator("#distance-beside")).to_be_visible()
-    with page.expect_download() as download:
-        page.locator("#save").click()
-    download.value.save_as(tmp_path / "saved.html")
-    saved = (tmp_path / "saved.html").read_text(encoding="utf-8")
-    assert saved.count('class="avsl-words"') == 2
-    assert ".avsl-beside" in saved
     choose(page, "beside", "Nothing")
     expect(page.locator("#distance-beside")).to_have_count(0, timeout=15_000)
 
@@ -162,6 +197,8 @@ def test_nothing_is_cut_off_on_a_narrow_screen(page, width):
 
 
 def choose(page, menu, words):
+    if not page.locator(f"#{menu} input").is_visible():
+        page.locator("#ways > button").click()
     page.locator(f"#{menu} input").click()
     page.get_by_role("option", name=words).click()
 
@@ -174,6 +211,15 @@ def tops(page):
 def opened(page):
     expect(page.locator("#distance")).to_be_visible(timeout=30_000)
     return distance(page)
+
+
+def drawn(page):
+    """Wait until the panel shows the comparison that is on the page."""
+    page.wait_for_function(
+        "() => { const panel = document.querySelector('.avsl-touch');"
+        " return panel && panel.querySelector('.avsl-stage').dataset.drawn === panel.dataset.key; }",
+        timeout=15_000,
+    )
 
 
 def distance(page):

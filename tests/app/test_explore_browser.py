@@ -151,7 +151,7 @@ def test_a_card_leads_to_the_comparison_and_the_browser_leads_back(page):
     shown = query(page), rows(page)
     compare_first(page)
     expect(page.locator("#origin")).to_contain_text("made with the model aviary")
-    expect(page.locator("#method input")).to_have_value(re.compile("aviary"))
+    expect(page.locator("#verdict .avsl-method")).to_contain_text("aviary")
     shoot(page, "compared")
     page.go_back()
     opened(page)
@@ -162,7 +162,7 @@ def test_more_neighbours_and_the_table_of_all(page, tmp_path):
     page.get_by_text("Show more").click()
     expect(page.locator(".explore-cards li")).to_have_count(24, timeout=15_000)
     with page.expect_download() as download:
-        page.get_by_text("Download as CSV").click()
+        page.get_by_text("Save as CSV").click()
     download.value.save_as(tmp_path / "table.csv")
     assert download.value.suggested_filename == "neighbours.csv"
     with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:

@@ -244,7 +244,7 @@ class TestFast:
         shown = explore.on_gallery(START, "fast one")
         (_, exact), (words, fast) = shown[MODE]["choices"]
         assert (exact, fast, shown[MODE]["value"]) == ("exact", "fast", "exact")
-        assert re.search(r"finds [\d.]+ % of the nearest", words)
+        assert re.search(r"finds [\d.]+\s% of the nearest", words)
         quick = explore.on_mode(shown[STATE], "fast")
         assert "chosen by the fast index" in quick[RESULTS]
         assert cards(quick) == cards(shown)  # so few that none is overlooked

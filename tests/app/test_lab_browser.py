@@ -31,7 +31,7 @@ def test_the_pages_lead_to_each_other(visit):
     page = visit()
     page.get_by_role("link", name="Bird lab").click()
     expect(page.locator("#lab-distance")).to_be_visible(timeout=30_000)
-    page.get_by_role("link", name="Compare").click()
+    page.get_by_role("link", name="Compare", exact=True).click()
     expect(page.locator("#distance")).to_be_visible(timeout=30_000)
 
 

@@ -189,7 +189,7 @@ class TestFigures:
 
 def test_the_lab_may_have_a_model_of_its_own(checkpoint, plain_checkpoint):
     blocks = build_app(checkpoint, lab_checkpoint=plain_checkpoint)
-    assert [page[1] for page in blocks.pages] == ["Home", "Explore", "Bird lab"]
+    assert [page[1] for page in blocks.pages] == ["Home", "Learn", "Explore", "Bird lab"]
 
 
 def test_without_skia_the_lab_says_what_to_install_and_the_rest_works(checkpoint_file):

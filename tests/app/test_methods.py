@@ -94,20 +94,20 @@ class TestChoices:
 class TestAccounts:
     @pytest.mark.parametrize("method", METHODS)
     def test_a_method_gives_its_own_distance_and_parts(self, methods, pair, files, other_checkpoints, method):
-        message, verdict, *_ = methods.on_method(*pair, False, method)
+        message, verdict, _, steps, *_ = methods.on_method(*pair, method)
         expected = compare(other_checkpoints[method], files["one.png"], files["two.jpg"])
         assert message == ""
         assert distance_in(verdict) == pytest.approx(expected.distance, rel=1e-6)
-        parts = re.findall(r'<tr data-name="([^"]+)" data-value="([^"]+)"', verdict)
+        parts = re.findall(r'<tr data-name="([^"]+)" data-value="([^"]+)"', steps)
         names = [component.name for component in expected.explanation.components]
         assert [name for name, _ in parts] == names + ([] if expected.explanation.exact else ["residual"])
         assert sum(float(value) for _, value in parts) == pytest.approx(distance_in(verdict), rel=1e-9)
 
     @pytest.mark.parametrize("method", METHODS)
     def test_what_the_total_map_is_said_to_add_up_to_is_what_it_adds_up_to(self, methods, pair, method):
-        _, verdict, maps, *_ = methods.on_method(*pair, False, method)
-        printed = re.findall(r'<td class="value">(-?[\d.]+)<', verdict)
-        figures = [float(v) for v in re.findall(r'<span class="value">(-?[\d.]+)<', maps)]
+        steps = methods.on_method(*pair, method)[3]
+        printed = re.findall(r'<td class="value">(-?[\d.]+)<', steps)
+        figures = [float(v) for v in re.findall(r'<span class="value">(-?[\d.]+)<', steps)]
         if method == "adaptation":
             figures.pop(1)  # before the adaptation
         assert figures[0] == pytest.approx(sum(figures[1:]), abs=1e-9)
@@ -115,37 +115,39 @@ class TestAccounts:
         assert figures[0] == pytest.approx(whole, abs=1e-9)
 
     def test_matching_shows_its_matches_as_lines_and_as_a_table(self, methods, pair):
-        maps = methods.on_method(*pair, False, "diml")[2]
+        maps = methods.on_method(*pair, "diml")[3].split('data-step="maps"')[1]
         lines = maps.count('class="match"')
         assert 1 <= lines <= 12
         assert maps.count('<th scope="row">') == lines
         assert "What counts in the match" in maps
 
     def test_adaptation_shows_the_pair_before_and_after(self, methods, pair, files, other_checkpoints):
-        _, verdict, maps, *_ = methods.on_method(*pair, False, "adaptation")
+        steps = methods.on_method(*pair, "adaptation")[3]
         expected = compare(other_checkpoints["adaptation"], files["one.png"], files["two.jpg"]).explanation
-        before = [float(v) for v in re.findall(r'data-before="([^"]+)"', verdict)]
+        before = [float(v) for v in re.findall(r'data-before="([^"]+)"', steps)]
         assert sum(before) == pytest.approx(expected.before.total, rel=1e-9)
-        assert "Everything before the adaptation" in maps
+        assert "Everything before the adaptation" in steps
 
     def test_what_the_gap_in_resolution_adds_is_called_by_its_name(self, methods, pair):
-        verdict = methods.on_method(*pair, False, "raml")[1]
-        assert "Resolution gap" in verdict
+        _, verdict, _, steps, *_ = methods.on_method(*pair, "raml")
+        assert "Resolution gap" in steps
         assert "0 is no difference" not in verdict
 
     @pytest.mark.parametrize("method", ["unsaved-avsl", "cgd", "adaptation"])
     def test_identical_pictures_are_at_0_where_the_page_says_so(self, methods, payload, method):
-        verdict = methods.on_method(payload("one.png"), payload("one.png"), False, method)[1]
+        verdict = methods.on_method(payload("one.png"), payload("one.png"), method)[1]
         assert "0 is no difference" in verdict
         assert distance_in(verdict) == pytest.approx(0, abs=1e-6)
 
     def test_the_expert_part_follows_the_first_method(self, methods, pair):
-        visible = [methods.on_results(*pair, name)[0]["visible"] for name in ("unsaved-avsl", *METHODS)]
+        visible = [
+            methods.expert.on_compared(*pair, name)[0]["visible"] for name in ("unsaved-avsl", *METHODS)
+        ]
         assert visible == [True, False, False, False, False]
 
     @pytest.mark.parametrize("method", METHODS)
     def test_every_picture_and_drawing_has_words(self, methods, pair, method):
-        maps = methods.on_method(*pair, False, method)[2]
+        maps = "".join(methods.on_method(*pair, method)[2:4])
         assert len(re.findall(r'<img [^>]*alt="[^"]{20,}"', maps)) == maps.count("<img")
         assert len(re.findall(r'<svg [^>]*aria-label="[^"]{20,}"', maps)) == maps.count("<svg")
 
@@ -157,35 +159,36 @@ class TestBeside:
     def test_two_accounts_stand_side_by_side_with_their_verdicts(
         self, methods, pair, files, other_checkpoints
     ):
-        message, verdict, maps, *_ = methods.on_method(*pair, False, "unsaved-avsl", "cgd")
+        message, verdict, touch, steps, *_ = methods.on_method(*pair, "unsaved-avsl", "cgd")
         own, beside = re.findall(r'id="(distance[^"]*)" data-value="([^"]+)"', verdict)
         assert (message, own[0], beside[0]) == ("", "distance", "distance-beside")
         expected = compare(other_checkpoints["cgd"], files["one.png"], files["two.jpg"]).distance
         assert float(beside[1]) == pytest.approx(expected, rel=1e-6)
         assert verdict.count('class="avsl-words"') == 2
         assert "on a scale of its own" in verdict
-        assert maps.count("<img") == 2 * (1 + 3) + 2 * (1 + 3)
+        assert touch.count("<img") == 2  # the first method's
+        assert "as AVSL sees them" in touch
+        assert steps.count("<canvas") == 2 * (1 + 3) + 2 * (1 + 3)
 
     def test_one_alone_says_nothing_of_scales(self, methods, pair):
-        assert "on a scale of its own" not in methods.on_method(*pair, False, "cgd")[1]
+        assert "on a scale of its own" not in methods.on_method(*pair, "cgd")[1]
 
-    def test_swapping_scale_and_new_pictures_keep_both(self, methods, pair):
+    def test_swapping_and_new_pictures_keep_both(self, methods, pair):
         for html in (
-            methods.on_swap(*pair, False, "cgd", "diml")[3],
-            methods.on_pictures(*pair, False, "cgd", "diml")[3],
-            methods._on_example(0)(False, "cgd", "diml")[3],
+            methods.on_swap(*pair, "cgd", "diml")[3],
+            methods.on_pictures(*pair, "cgd", "diml")[3],
+            methods._on_example(0)("cgd", "diml")[3],
         ):
             assert "distance-beside" in html
-        assert methods.on_scale(*pair, True, "cgd", "diml").count('class="avsl-method"') == 2
 
     def test_when_the_second_cannot_be_had_the_first_still_shows(self, methods, pair):
-        message, verdict, _, _, beside, _ = methods.on_method(*pair, False, "cgd", "cut")
+        message, verdict, *_, beside, _ = methods.on_method(*pair, "cgd", "cut")
         assert "<strong>cut</strong>" in message
         assert distance_in(verdict) > 0
         assert beside["value"] == ""
 
     def test_the_menus_and_the_address_say_what_is_shown(self, methods, pair):
-        *_, method, beside, note = methods.on_method(*pair, False, "cgd", "diml")
+        *_, method, beside, note = methods.on_method(*pair, "cgd", "diml")
         assert (method["value"], beside["value"]) == ("cgd", "diml")
         assert 'data-link="method=cgd&beside=diml"' in unescape(note)
         assert "<strong>CGD</strong> shows" in note
@@ -193,14 +196,14 @@ class TestBeside:
 
     def test_an_address_brings_both_back(self, methods):
         request = gr.Request(request=None, query_params={"method": "raml", "beside": "cgd"})
-        *_, verdict, _, _, method, beside, _ = methods.on_open(False, request)
+        _, _, _, verdict, *_, method, beside, _ = methods.on_open(request)
         assert (method["value"], beside["value"]) == ("raml", "cgd")
         assert "RAML" in verdict
         assert "distance-beside" in verdict
 
     def test_an_address_that_names_nothing_opens_with_the_own_model_and_says_so(self, methods):
         request = gr.Request(request=None, query_params={"method": "<b>x</b>", "beside": "/etc/passwd"})
-        _, _, message, verdict, _, _, method, beside, _ = methods.on_open(False, request)
+        _, _, message, verdict, *_, method, beside, _ = methods.on_open(request)
         assert message.count("no such model here") == 2
         assert "<b>x" not in message
         assert distance_in(verdict) > 0
@@ -211,17 +214,17 @@ class TestPreviews:
     def test_every_method_looks_at_the_original_of_a_preview(
         self, methods, payload, files, other_checkpoints
     ):
-        shown, *_ = methods.on_pictures(payload("scan.tif"), payload("one.png"), False)
-        verdict = methods.on_method(shown, payload("one.png"), False, "cgd")[1]
+        shown, *_ = methods.on_pictures(payload("scan.tif"), payload("one.png"))
+        verdict = methods.on_method(shown, payload("one.png"), "cgd")[1]
         expected = compare(other_checkpoints["cgd"], files["scan.tif"], files["one.png"]).distance
         assert distance_in(verdict) == pytest.approx(expected, rel=1e-9)
 
     def test_when_the_original_is_gone_the_preview_stands_for_it(self, methods, payload, files, tmp_path):
         upload = shutil.copy(files["scan.tif"], tmp_path / "scan.tif")
-        shown, *_ = methods.on_pictures(str(upload), payload("one.png"), False)
+        shown, *_ = methods.on_pictures(str(upload), payload("one.png"))
         (tmp_path / "scan.tif").unlink()
         assert Image.open(shown).format == "WEBP"
-        assert distance_in(methods.on_method(shown, payload("one.png"), False, "cgd")[1]) > 0
+        assert distance_in(methods.on_method(shown, payload("one.png"), "cgd")[1]) > 0
 
 
 def distance_in(html):

@@ -1,4 +1,6 @@
 import shutil
+import threading
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -48,3 +50,75 @@ def test_a_preview_stands_for_the_original_exactly(bench, files):
     assert Image.open(preview).format == "WEBP"
     shown = PictureFile(preview, preview.name)
     assert bench.compare(shown, other).distance == bench.compare(original, other).distance
+
+
+def test_each_visitor_keeps_the_own_name_of_a_picture_that_others_gave_too(bench, files, tmp_path):
+    mine = PictureFile(files["scan.tif"], "mine.tif")
+    yours = PictureFile(shutil.copy(files["scan.tif"], tmp_path / "b.tif"), "yours.tif")
+    shown = [picture_file(str(bench.preview(file))) for file in (mine, yours)]
+    originals = [bench.original(file) for file in shown]
+    assert [file.name for file in originals] == ["mine.tif", "yours.tif"]
+    assert [file.read() for file in originals] == [mine.read(), yours.read()]
+
+
+@pytest.mark.parametrize("name", ["../../etc/x.tif", "C:\\me\\x.tif", "x.tif\0", "\u9ce5" * 300, "..", ""])
+def test_no_name_leads_a_preview_out_of_its_folder(bench, files, name):
+    preview = bench.preview(PictureFile(files["scan.tif"], name))
+    assert preview.parent.parent == bench.preview_folder
+    assert "me" not in preview.name and len(preview.name.encode()) < 200
+
+
+def test_a_preview_whose_original_has_gone_stands_for_itself(bench, files, tmp_path):
+    upload = Path(shutil.copy(files["scan.tif"], tmp_path / "upload.tif"))
+    shown = picture_file(str(bench.preview(PictureFile(upload, "scan.tif"))))
+    upload.unlink()
+    assert bench.original(shown) is shown
+
+
+def test_a_preview_that_was_swept_is_made_anew(bench, files):
+    file = picture_file(str(files["scan.tif"]))
+    before = bench.preview(file)
+    data = before.read_bytes()
+    shutil.rmtree(before.parent)
+    assert bench.preview(file).read_bytes() == data
+
+
+def test_a_preview_is_never_seen_half_written(bench, files):
+    file = picture_file(str(files["scan.tif"]))
+    preview = bench.preview(file)
+    whole, seen, done = preview.read_bytes(), set(), threading.Event()
+
+    def look():
+        while not done.is_set():
+            try:
+                seen.add(preview.read_bytes())
+            except FileNotFoundError:
+                continue
+
+    onlooker = threading.Thread(target=look)
+    onlooker.start()
+    for _ in range(40):
+        preview.unlink()
+        bench.preview(file)
+    done.set()
+    onlooker.join()
+    assert seen == {whole}
+    assert [path for path in bench.preview_folder.rglob("*") if path.is_file()] == [preview]
+
+
+def test_a_preview_can_be_made_by_many_at_once(bench, files):
+    file, failed = picture_file(str(files["scan.tif"])), []
+
+    def make():
+        try:
+            for _ in range(10):
+                shutil.rmtree(bench.preview(file).parent, ignore_errors=True)  # as a sweeper would
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
