@@ -9,18 +9,22 @@ WORKDIR /home/avsl/app
 COPY requirements.txt .
 RUN pip install --no-cache-dir -r requirements.txt
 
-COPY --chown=avsl:avsl app app
-COPY --chown=avsl:avsl avsl_core avsl_core
-COPY --chown=avsl:avsl assets assets
-COPY --chown=avsl:avsl checkpoints checkpoints
-COPY --chown=avsl:avsl train_cli.py LICENSE README.md ./
+# The server cannot write to its own code, so what Python makes of it is made here.
+COPY app app
+COPY avsl_core avsl_core
+COPY assets assets
+COPY checkpoints checkpoints
+COPY train_cli.py LICENSE README.md ./
+RUN python -m compileall -q app avsl_core train_cli.py
 
+# Galleries and kept pictures outlive the container if these folders are volumes.
+RUN mkdir /home/avsl/galleries /home/avsl/kept && chown avsl:avsl /home/avsl/galleries /home/avsl/kept
 USER avsl
-# Galleries that visitors build outlive the container if this folder is a volume.
-ENV AVSL_GALLERIES=/home/avsl/galleries
-RUN mkdir /home/avsl/galleries
-VOLUME /home/avsl/galleries
+ENV AVSL_GALLERIES=/home/avsl/galleries AVSL_KEPT=/home/avsl/kept
+VOLUME /home/avsl/galleries /home/avsl/kept
+# Every flag of "python -m app --help" can be given as a variable, such as AVSL_PASSWORD or AVSL_TRUSTED_PROXIES.
+ENV AVSL_PORT=7860
 EXPOSE 7860
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860/', timeout=4)"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"AVSL_PORT\"]}/healthz', timeout=4)"]
 CMD ["python", "-m", "app", "--host", "0.0.0.0"]

@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: setup app test check format
+.PHONY: setup app test check audit format
 
 setup: $(BIN)/.dev
 
@@ -23,6 +23,10 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+	$(BIN)/python deploy/audit.py
+
+audit: setup
+	$(BIN)/python deploy/audit.py
 
 format: setup
 	$(BIN)/ruff check --fix .
