@@ -1,9 +1,9 @@
-"""From choosing a file to every heatmap drawn, in a real browser on this machine.
+"""From choosing a file to the answer and its heatmaps drawn, in a real browser on this machine.
 
     python benchmarks/app_latency.py PICTURES [--checkpoint default]
 
 Opens the app in Chromium, then gives it pictures it has not seen, one at a time, and waits until the distance
-has changed and all heatmaps of the new comparison have been decoded.
+has changed and the heatmaps on both pictures of the new comparison are drawn.
 """
 
 import argparse
@@ -40,9 +40,9 @@ ARGUMENTS += ["--disable-component-update", "--disable-sync"]
 
 DRAWN = """before => {
     const distance = document.querySelector("#distance");
-    const maps = [...document.querySelectorAll("#maps img")];
-    return distance && distance.dataset.value !== before && maps.length > 0
-        && maps.every(map => map.complete && map.naturalWidth > 0);
+    const panel = document.querySelector(".avsl-touch"), stage = document.querySelector(".avsl-stage");
+    return distance && distance.dataset.value !== before && panel?.dataset.distance === distance.dataset.value
+        && stage.dataset.drawn === panel.dataset.key;
 }"""
 
 _RAW = argparse.RawDescriptionHelpFormatter
