@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import uvicorn
 
-PORT, NAME = int(sys.argv[1]), sys.argv[2]
+NAME = sys.argv[-1]
 state = {"unwell": False, "produced": 0, "left": 0}
 
 
@@ -98,4 +98,5 @@ async def watch(receive, work):
         await working
 
 
-uvicorn.run(app, host="127.0.0.1", port=PORT, log_level="error", lifespan="off")
+if __name__ == "__main__":
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", lifespan="off")
