@@ -20,7 +20,7 @@ from avsl_core.models.backbone import BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
 from avsl_core.models.clip import build_trunk
 from avsl_core.models.explanation import Component, Explanation
-from avsl_core.models.likeness import common_grid, likeness_of
+from avsl_core.models.likeness import CellShares, common_grid, likeness_of
 from avsl_core.models.measure import EuclideanMeasure, Rows
 from avsl_core.models.split import cell_coefficients, split_levels
 
@@ -179,7 +179,11 @@ class AdaptationModel(SimilarityModel):
         raw = torch.cat([self.features(side) for side in pair])
         before = self._account(pair, raw, AdaptationHead(raw.shape[1], kind="dummy"), split)
         after = self._account(pair, raw, self.head, split)
-        shares = [self._shares(side, raw[row : row + 1]) for row, side in enumerate(pair)]
+
+        def shares() -> list[CellShares]:
+            one, other = (self._shares(side, raw[row : row + 1]) for row, side in enumerate(pair))
+            return [(one, other, one.new_ones(len(one)))]
+
         return Explanation(
             self.method,
             float(sum(component.value for component in after)),
@@ -187,7 +191,7 @@ class AdaptationModel(SimilarityModel):
             before=Explanation(
                 self.method, float(sum(component.value for component in before)), tuple(before)
             ),
-            likeness=likeness_of([(shares[0], shares[1], shares[0].new_ones(len(shares[0])))]),
+            likeness=likeness_of(common_grid(pair[0]), common_grid(pair[1]), shares),
         )
 
     def node_vectors(self, encoding: Encoding) -> Tensor:

@@ -14,9 +14,9 @@ from avsl_core.errors import ConfigError, EncodingError
 from avsl_core.models.avsl_measure import AvslMeasure
 from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
-from avsl_core.models.explanation import Component, Explanation, LevelDetails
+from avsl_core.models.explanation import CellLikeness, Component, Explanation, LevelDetails
 from avsl_core.models.heads import kaiming_fan_out
-from avsl_core.models.likeness import likeness_of
+from avsl_core.models.likeness import CellShares, common_grid, likeness_of
 from avsl_core.models.measure import Rows
 from avsl_core.models.split import cell_coefficients, split_levels
 
@@ -264,7 +264,6 @@ class AvslModel(SimilarityModel):
         weights = [w.double() for w in AF.top_down_weights(gates, self.normalized_linkages)]
         contributions: list[Tensor] = []
         signed: list[tuple[Tensor, Tensor]] = []
-        alike: list[tuple[Tensor, Tensor, Tensor]] = []
         for level in range(self.levels):
             difference = nodes[level][:1] - nodes[level][1:]
             pull = weights[level] * difference
@@ -278,13 +277,6 @@ class AvslModel(SimilarityModel):
                 one for part in parts for one in AF.spread_nodes(part[0], *heads[level], *part[1:])
             )
             signed.append((map_a + even / map_a.numel(), map_b + even / map_b.numel()))
-            sides = [m[i : i + 1] for m in maps[level] for i in range(len(m))]
-            weight, bias = (part.float() for part in heads[level])
-            shares = [
-                AF.node_shares(m.float(), weight, bias, length[None].float())
-                for m, length in zip(sides, lengths[level], strict=True)
-            ]
-            alike.append((shares[0][0], shares[1][0], weights[level][0].float()))
         features = [(one[0], other[0]) for one, other in zip(x.maps, y.maps, strict=True)]
         components, details = [], {}
         for level, (map_a, map_b) in enumerate(split_levels(signed, features, split)):
@@ -298,8 +290,30 @@ class AvslModel(SimilarityModel):
             total,
             tuple(components),
             levels=MappingProxyType(details),
-            likeness=likeness_of(alike),
+            likeness=self._likeness((x.maps, y.maps), lengths, weights),
         )
+
+    def _likeness(
+        self, maps: tuple[Sequence[Tensor], Sequence[Tensor]], lengths: list[Tensor], weights: list[Tensor]
+    ) -> CellLikeness:
+        """Of one pair, from the maps, |e| of both pictures and w per level."""
+
+        def shares() -> list[CellShares]:
+            return [
+                (
+                    self._shares(level, maps[0][level], lengths[level][:1]),
+                    self._shares(level, maps[1][level], lengths[level][1:]),
+                    weights[level][0].float(),
+                )
+                for level in range(self.levels)
+            ]
+
+        return likeness_of(common_grid(maps[0]), common_grid(maps[1]), shares)
+
+    def _shares(self, level: int, features: Tensor, length: Tensor) -> Tensor:
+        """What each cell of one picture adds to each node of a level, ``[R, H, W]``."""
+        weight, bias = self.projections[level].float(), self.biases[level].float()
+        return AF.node_shares(AF.peak_augmented(features.float()), weight, bias, length.float())[0]
 
     def node_vectors(self, encoding: Encoding) -> Tensor:
         """All levels' nodes side by side, each level weighted by the root of its mean top-down weight."""

@@ -19,7 +19,7 @@ from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
 from avsl_core.models.explanation import Component, Explanation
 from avsl_core.models.heads import kaiming_fan_out
-from avsl_core.models.likeness import likeness_of
+from avsl_core.models.likeness import CellShares, common_grid, likeness_of
 from avsl_core.models.measure import EuclideanMeasure, Rows
 from avsl_core.models.split import cell_coefficients, split_levels
 
@@ -169,28 +169,33 @@ class CgdModel(SimilarityModel):
             raise EncodingError("explaining needs the maps: encode with keep_maps=True")
         # In float64 from the maps, see AvslModel.explain.
         maps_x, maps_y = x.maps.double(), y.maps.double()
-        pairs = zip(self.embeddings([maps_x]), self.embeddings([maps_y]), strict=True)
+        pairs = list(zip(self.embeddings([maps_x]), self.embeddings([maps_y]), strict=True))
         count = len(self.config.kinds)
         values: list[float] = []
         signed: list[tuple[Tensor, Tensor]] = []
-        alike: list[tuple[Tensor, Tensor, Tensor]] = []
         for kind, weight, (e_x, e_y) in zip(self.config.kinds, self.projections, pairs, strict=True):
             nodes = F.normalize(torch.cat([e_x, e_y]), dim=1)
             values.append(float((nodes[0] - nodes[1]).square().sum()) / count)
-            even_weight = torch.full_like(nodes[:1], 1.0 / count)
-            coefficients, even = cell_coefficients(even_weight, nodes, split)
+            coefficients, even = cell_coefficients(torch.full_like(nodes[:1], 1.0 / count), nodes, split)
             channels = coefficients @ weight.double()
             map_a = _spread(maps_x, kind, channels[0], e_x)
             map_b = _spread(maps_y, kind, channels[1], e_y)
             signed.append((map_a + even / map_a.numel(), map_b + even / map_b.numel()))
-            shares = [_shares(m, kind, weight, e) for m, e in ((maps_x, e_x), (maps_y, e_y))]
-            alike.append((shares[0], shares[1], even_weight[0].float()))
         maps = self._split(signed, (x.maps[0], y.maps[0]), split)
         components = [
             Component(kind, value, *pair)
             for kind, value, pair in zip(self.config.kinds, values, maps, strict=True)
         ]
-        return Explanation(self.method, float(sum(values)), tuple(components), likeness=likeness_of(alike))
+
+        def shares() -> list[CellShares]:
+            sides = [
+                (_shares(maps_x, kind, weight, e_x), _shares(maps_y, kind, weight, e_y))
+                for kind, weight, (e_x, e_y) in zip(self.config.kinds, self.projections, pairs, strict=True)
+            ]
+            return [(one, other, torch.full_like(one[:, 0, 0], 1.0 / count)) for one, other in sides]
+
+        likeness = likeness_of(common_grid([maps_x]), common_grid([maps_y]), shares)
+        return Explanation(self.method, float(sum(values)), tuple(components), likeness=likeness)
 
     def node_vectors(self, encoding: Encoding) -> Tensor:
         """The descriptors' vectors side by side, scaled so that the whole has length 1."""

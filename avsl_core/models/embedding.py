@@ -18,7 +18,7 @@ from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
 from avsl_core.models.explanation import Component, Explanation
 from avsl_core.models.heads import kaiming_fan_out
-from avsl_core.models.likeness import likeness_of
+from avsl_core.models.likeness import CellShares, common_grid, likeness_of
 from avsl_core.models.measure import EuclideanMeasure, Rows
 from avsl_core.models.split import cell_coefficients, split_levels
 
@@ -156,7 +156,6 @@ class EmbeddingModel(SimilarityModel):
         e_x, e_y = self.embeddings(maps_x), self.embeddings(maps_y)
         values: list[float] = []
         signed: list[tuple[Tensor, Tensor]] = []
-        alike: list[tuple[Tensor, Tensor, Tensor]] = []
         for level in range(self.levels):
             nodes = F.normalize(torch.cat([e_x[level], e_y[level]]), dim=1)
             values.append(float((nodes[0] - nodes[1]).square().sum()) / self.levels)
@@ -165,8 +164,6 @@ class EmbeddingModel(SimilarityModel):
             map_a = self._map(maps_x[level], level, coefficients[:1], e_x[level])
             map_b = self._map(maps_y[level], level, coefficients[1:], e_y[level])
             signed.append((map_a + even / map_a.numel(), map_b + even / map_b.numel()))
-            shares = [self._shares(m, level, e) for m, e in ((maps_x, e_x), (maps_y, e_y))]
-            alike.append((shares[0], shares[1], weight[0].float()))
         features = [(one[0], other[0]) for one, other in zip(x.maps, y.maps, strict=True)]
         components = [
             Component(f"level{level + 1}", value, *maps)
@@ -175,7 +172,16 @@ class EmbeddingModel(SimilarityModel):
             )
         ]
         total = float(sum(component.value for component in components))
-        return Explanation(self.method, total, tuple(components), likeness=likeness_of(alike))
+
+        def shares() -> list[CellShares]:
+            sides = [
+                (self._shares(maps_x, level, e_x), self._shares(maps_y, level, e_y))
+                for level in range(self.levels)
+            ]
+            return [(one, other, torch.full_like(one[:, 0, 0], 1.0 / self.levels)) for one, other in sides]
+
+        likeness = likeness_of(common_grid(maps_x), common_grid(maps_y), shares)
+        return Explanation(self.method, total, tuple(components), likeness=likeness)
 
     def node_vectors(self, encoding: Encoding) -> Tensor:
         """The levels' vectors side by side, scaled so that the whole has length 1."""

@@ -1,9 +1,11 @@
 """The account of one distance: named parts that add up to it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 from types import MappingProxyType
 
+import torch
 from torch import Tensor
 
 from avsl_core import functional as AF
@@ -70,24 +72,34 @@ class Flow:
         return self.plan * self.similarity
 
 
-@dataclass(frozen=True, eq=False)
 class CellLikeness:
-    """How much each cell of one picture has in common with each of the other.
+    """How much each cell of one picture has in common with each of the other, worked out on demand.
 
     The similarity side of the distance, which is bilinear in the cells of the two pictures: for AVSL
     sum_r w_r n_r(x) n_r(y) over all levels, for methods that measure by a cosine that cosine, and for DIML
     the flow T * S besides. Rows added up over a region of the first picture are a map over the second.
 
-    Attributes:
+    Args:
         grid_a: Rows and columns of the first picture's cells.
         grid_b: Of the second's.
-        matrix: ``[Na, Nb]`` float64; positive where cells answer to each other, negative where they
-            contradict.
+        matrix: See :attr:`matrix`, or what makes it, once.
     """
 
-    grid_a: tuple[int, int]
-    grid_b: tuple[int, int]
-    matrix: Tensor
+    def __init__(
+        self, grid_a: tuple[int, int], grid_b: tuple[int, int], matrix: Tensor | Callable[[], Tensor]
+    ) -> None:
+        self.grid_a, self.grid_b = grid_a, grid_b
+        self._matrix = matrix
+        self._lock = Lock()
+
+    @property
+    def matrix(self) -> Tensor:
+        """``[Na, Nb]`` float64; positive where cells answer to each other, negative where they contradict."""
+        with self._lock:
+            if not isinstance(self._matrix, Tensor):
+                with torch.no_grad():
+                    self._matrix = self._matrix()
+            return self._matrix
 
     @property
     def total(self) -> float:

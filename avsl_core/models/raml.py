@@ -20,7 +20,7 @@ from avsl_core.models.backbone import Backbone, BackboneConfig
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
 from avsl_core.models.explanation import Component, Explanation
 from avsl_core.models.heads import kaiming_fan_out
-from avsl_core.models.likeness import likeness_of
+from avsl_core.models.likeness import CellShares, common_grid, likeness_of
 from avsl_core.models.measure import EuclideanMeasure, Rows
 from avsl_core.models.raml_pooling import RamlPooling, pool, pool_shares
 from avsl_core.models.split import cell_coefficients, split_levels
@@ -222,8 +222,13 @@ class RamlModel(SimilarityModel):
         )
         total = float((units[0][0] - units[-1][1]).square().sum()) / 2.0
         # What is scored: the student's vector of the query against the teacher's of the other.
-        query, other = self._shares(features[0][0], sides[0]), self._shares(features[-1][1], sides[-1])
-        likeness = likeness_of([(query, other, query.new_ones(len(query)))])
+        seen = (features[0][0], sides[0]), (features[-1][1], sides[-1])
+
+        def shares() -> list[CellShares]:
+            query, other = (self._shares(*one) for one in seen)
+            return [(query, other, query.new_ones(len(query)))]
+
+        likeness = likeness_of(common_grid([seen[0][0]]), common_grid([seen[1][0]]), shares)
         if len(sides) == 1:
             return Explanation(self.method, values[0], parts, likeness=likeness)
         return Explanation(

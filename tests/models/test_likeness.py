@@ -81,6 +81,18 @@ class TestCells:
         rows = AF.regrid(likeness.matrix.sum(dim=1).view(2, 3), (3, 3))
         assert torch.allclose(carried.matrix.sum(dim=1).view(3, 3), rows)
 
+    def test_it_is_worked_out_once_and_only_when_asked_for(self):
+        calls = []
+
+        def make():
+            calls.append(torch.is_grad_enabled())
+            return torch.ones(1, 1, dtype=torch.float64)
+
+        likeness = CellLikeness((1, 1), (1, 1), make)
+        assert calls == []
+        assert (likeness.total, likeness.total) == (1.0, 1.0)
+        assert calls == [False]
+
     def test_two_are_added_on_the_finer_grid(self):
         coarse = CellLikeness((1, 1), (1, 1), torch.tensor([[4.0]], dtype=torch.float64))
         fine = CellLikeness((2, 2), (1, 1), torch.ones(4, 1, dtype=torch.float64))
