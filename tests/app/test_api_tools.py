@@ -234,7 +234,9 @@ def over_mcp(address, *calls):
                 return (await session.list_tools()).tools
             return [await session.call_tool(name, arguments) for name, arguments in calls]
 
-    return asyncio.run(run())
+    # In a thread of its own: a browser test before may have left its loop running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(run())).result()
 
 
 class TestMcp:
