@@ -23,6 +23,7 @@ from app.turnstile import BusyError, SlowError
 from app.uploads import picture_file
 from app.what_if import MEASURED_SCRIPT, read_painting, what_if_html
 from app.workbench import PictureFile, Workbench
+from avsl_core.checkpoint import shipped_checkpoints
 from avsl_core.compare import Comparison
 from avsl_core.errors import AvslError, ConfigError, ImageError
 from avsl_core.models import SimilarityModel
@@ -228,7 +229,8 @@ class ComparePage:
                     fill=painting.fill,
                     explanation=comparison.explanation,
                 )
-            return what_if_html(found, painting, account.model.name)
+            shipped = bench.checkpoint.path in shipped_checkpoints().values()
+            return what_if_html(found, painting, account.model.name if shipped else "")
         except AvslError as error:
             text = message_html(str(error))
         except Exception:

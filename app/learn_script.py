@@ -25,10 +25,17 @@ const arrived = () => {
   since = Date.now();
   if (there.dataset.busy === undefined) {
     asked = null;
-    if (Number(there.dataset.live) !== now) ask(true);
+    // Not at once: Gradio is about to close the stream of the event that has ended, and what is asked for in
+    // that moment may never be answered.
+    if (Number(there.dataset.live) !== now) setTimeout(catchUp, 150);
   }
   settle();
 };
+const catchUp = () => {
+  if (!asked && Number(live()?.querySelector("[data-live]")?.dataset.live) !== now) ask(true);
+};
+// An answer that got lost on its way is asked for again.
+setInterval(() => { if (element.isConnected && asked && Date.now() - since > 5000) ask(true); }, 1000);
 const settle = () => {
   const there = live()?.querySelector("[data-live]");
   const here = Number(there?.dataset.live) === now;

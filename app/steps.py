@@ -111,7 +111,9 @@ def _maps(account: Account, index: int) -> str:
     total, figures = "", ""
     for name, source, parts in layers_of(explanation):
         maps = [[getattr(source.components[i], side) for i in parts] for side in ("map_a", "map_b")]
-        figure = _figure(name, *_caption(name, source), maps, _nodes(name, explanation))
+        # The part for experts follows the first method.
+        leads = _nodes(name, explanation) if index == 0 else ""
+        figure = _figure(name, *_caption(name, source), maps, leads)
         if name in (TOTAL, BEFORE):
             total += figure
         else:

@@ -88,7 +88,7 @@ def what_if_html(found: WhatIf, painting: Painting, model: str = "") -> str:
     Args:
         found: What was measured, and what was foretold.
         painting: What was asked.
-        model: Name of the model that measured.
+        model: Name of the shipped model that measured; empty for any other.
     """
     which = "first" if found.side == "a" else "second"
     rows = (

@@ -24,7 +24,7 @@ _ALWAYS = (
     (
         "permissions-policy",
         "camera=(self), clipboard-read=(self), clipboard-write=(self), fullscreen=(self), accelerometer=(), "
-        "bluetooth=(), display-capture=(), geolocation=(), gyroscope=(), hid=(), magnetometer=(), "
+        "display-capture=(), geolocation=(), gyroscope=(), hid=(), magnetometer=(), "
         "microphone=(), midi=(), payment=(), serial=(), usb=()",
     ),
     ("cross-origin-opener-policy", "same-origin"),

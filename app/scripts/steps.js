@@ -69,7 +69,9 @@ element.addEventListener("click", event => {
   if (row) {
     const figure = figureOf(row.closest(".avsl-account"), row.dataset.name);
     element.querySelector("details[data-step=maps]").open = true;
-    document.dispatchEvent(new CustomEvent("avsl-layer", { detail: row.dataset.name }));
+    // The panel follows the first method.
+    if (row.closest(".avsl-account").dataset.index === "0")
+      document.dispatchEvent(new CustomEvent("avsl-layer", { detail: row.dataset.name }));
     requestAnimationFrame(() => go(figure));
   } else if (nodes) {
     trigger("nodes", { level: Number(nodes.dataset.nodes) });

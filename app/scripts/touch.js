@@ -173,6 +173,9 @@ const measure = () => {
   const data = pen.getImageData(0, 0, MASK, MASK).data, bits = new Uint8Array(MASK * MASK / 8);
   for (let i = 0; i < MASK * MASK; i++) if (data[4 * i + 3] > 127) bits[i >> 3] |= 128 >> (i & 7);
   busy = true;
+  // No answer at all, because the connection or the upload is gone, must not hold the brush for good.
+  const asked = turn + 1;
+  setTimeout(() => { if (busy && turn === asked) { busy = false; say("No answer came: measure again."); show(); } }, 60000);
   say("Measuring.");
   trigger("measure", { side, turn: ++turn, key: panel().dataset.key, fill: find("[data-do=fill]").value, mask: btoa(String.fromCharCode(...bits)) });
 };
@@ -193,7 +196,12 @@ element.addEventListener("change", event => {
 });
 element.addEventListener("input", event => { if (event.target.dataset.do === "size") draw(); });
 document.addEventListener("change", event => { if (event.target.closest?.("#one-scale")) draw(); });
-document.addEventListener("avsl-layer", event => { layer = event.detail; tool = "look"; show(); });
+document.addEventListener("avsl-layer", event => {
+  if (![...element.querySelectorAll("input[name=avsl-layer]")].some(input => input.value === event.detail)) return;
+  layer = event.detail;
+  tool = "look";
+  show();
+});
 document.addEventListener("avsl-measured", event => {
   const { side, key, crop } = event.detail;
   answered = busy;

@@ -177,7 +177,7 @@ class TestTrouble:
         build_gallery(checkpoint, tmp_path / "own", shelf.folder / "mine")
         shutil.rmtree(tmp_path / "own")
         told = list(explore.on_method(ExploreState("mine"), "cgd"))
-        assert "mine</strong> its pictures are no longer where the gallery found them" in told[-2][0]
+        assert "mine</strong>: its pictures are no longer where the gallery found them" in told[-2][0]
         shown = explore.on_seen(ExploreState("mine"), "cgd")
         assert shown[METHOD]["value"] == "unsaved-avsl"
         assert [path.name for path in shelf.folder.iterdir()] == ["mine"]
