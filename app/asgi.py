@@ -18,6 +18,7 @@ from app.access import FAVICON, own_head
 from app.door import Door, UrlSpace
 from app.quick_start import quick_building
 from app.settings import Settings
+from app.stream_ends import StreamEnds
 from app.sweeper import Sweeper, SweeperOptions
 from app.turnstile import Turnstile
 
@@ -94,7 +95,8 @@ def build_site(
     _mount(site, blocks, settings, look, pictures)
     space = UrlSpace(blocks, lambda: site.routes, uploads)
     site.state.other_hosts = set[str]()
-    site.add_middleware(
+    site.add_middleware(StreamEnds)
+    site.add_middleware(  # added last, so it stands first
         Door,
         settings=settings,
         space=space,
