@@ -14,6 +14,7 @@ COLUMNS = {"recall@1": "R@1", "recall@2": "R@2", "recall@4": "R@4", "recall@8": 
 def tables() -> list[str]:
     """Each table as markdown lines joined."""
     return [
+        withstands(),
         methods(),
         matching(),
         sketches(),
@@ -28,6 +29,70 @@ def tables() -> list[str]:
         growth(),
         galleries(),
     ]
+
+
+def withstands() -> str:
+    """What the app withstands: hostile files, load, a long day, and how long visitors wait."""
+    files, load, soak, alone = (read(name) for name in ("hostile", "load", "soak", "soak_one_worker"))
+    start, waits = read("start"), read("app_latency")
+    found, packed, killed = files["pictures"], files["archives"], soak["killed_worker"]
+    lines = [
+        "| measured | |",
+        "|---|---|",
+        "| hostile and unlucky pictures: compared / refused in words / anything else "
+        f"| {_outcomes(found, 'compared')}; the slowest took {found['slowest_s']:.1f} s |",
+        f"| hostile archives: built / refused in words / anything else | {_outcomes(packed, 'built')} |",
+    ]
+    for setting in load["workers"]:
+        for row in setting["measured"]:
+            if row["way"] == "page":
+                lines.append(f"| {_crowd(row, setting['workers'])} |")
+    return "\n".join(
+        [
+            *lines,
+            "| memory of one worker and its decoders after 100 / 500 / 700 / 1,000 comparisons of new "
+            f"pictures | {_memory(alone, 100, 500, 700, 1000)} MB |",
+            "| a killed worker: its visitor is served again / all workers are back "
+            f"| {killed['visitors_served_again_after_s']:.1f} s / "
+            f"{killed['all_workers_back_after_s']:.1f} s |",
+            "| known pair: click to everything drawn in Chromium, median / 95 % "
+            f"| {_spread(waits['click_to_known_pair_drawn'])} |",
+            "| a new picture chosen to everything drawn, median / 95 % "
+            f"| {_spread(waits['upload_to_drawn'])} |",
+            "| start to the first page answered / the first comparison shown "
+            f"| {start['start_to_page_answered_s']:.1f} s / {start['start_to_comparison_shown_s']:.1f} s |",
+        ]
+    )
+
+
+def _memory(soak: Mapping[str, Any], *comparisons: int) -> str:
+    held = dict(soak["memory_mb"])
+    return " / ".join(f"{held[count]:,.0f}" for count in comparisons)
+
+
+def _outcomes(found: Mapping[str, Any], good: str) -> str:
+    return " / ".join(str(found.get(kind, 0)) for kind in (good, "message", "wrong"))
+
+
+def _crowd(row: Mapping[str, Any], workers: int) -> str:
+    """Pairs of new and of known pictures, for so many visitors at once."""
+    users = f"{row['users']} visitors at once" if row["users"] > 1 else "1 visitor"
+    turned = sum(count for kind in ("cold", "known") for count in row[kind]["refused"].values())
+    wrong = sum(row[kind]["different_from_serial"] for kind in ("cold", "known"))
+    parts = [
+        f"{name} {' / '.join(f'{row[kind][key]:.2f}' for key in ('p50_s', 'p95_s', 'p99_s'))} s, "
+        f"{row[kind]['answers_per_s']:.1f} a second"
+        for kind, name in (("cold", "new pair"), ("known", "known pair"))
+    ]
+    plural = "s" if workers > 1 else ""
+    return (
+        f"{users}, {workers} worker{plural}: 50 / 95 / 99 % | {'; '.join(parts)}; {turned} refused, "
+        f"{wrong} unlike the serial answer"
+    )
+
+
+def _spread(waits: Mapping[str, float]) -> str:
+    return f"{waits['median_s']:.2f} s / {waits['p95_s']:.2f} s"
 
 
 def methods() -> str:
@@ -254,7 +319,7 @@ def speed() -> str:
             f"| encode + distance + explain of a pair over one bare forward pass | {pair['ratio']:.2f} x |",
             f"| the same in time | {pair['encode_distance_explain_ms']:.0f} ms |",
             "| choosing a file to all heatmaps drawn, median / 95 % "
-            f"| {waits['upload_to_drawn_median_s']:.2f} s / {waits['upload_to_drawn_p95_s']:.2f} s |",
+            f"| {waits['upload_to_drawn']['median_s']:.2f} s / {waits['upload_to_drawn']['p95_s']:.2f} s |",
             f"| worst relative error of the sum of all maps, {sums['pairs']} pairs | {worst:.0e} |",
         ]
     )
