@@ -4,11 +4,9 @@ import csv
 import io
 
 from app.explore_bench import Found
-from app.printable import printable
+from app.printable import plain_cell
 
 __all__ = ["neighbours_csv"]
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def neighbours_csv(found: Found) -> str:
@@ -41,10 +39,10 @@ def neighbours_csv(found: Found) -> str:
     for rank, hit in enumerate(found.result.hits, 1):
         writer.writerow(
             [
-                _plain(found.query.name),
+                plain_cell(found.query.name),
                 rank,
-                _plain(hit.item.name),
-                _plain(hit.item.class_name or ""),
+                plain_cell(hit.item.name),
+                plain_cell(hit.item.class_name or ""),
                 f"{hit.distance:.6f}",
                 f"{hit.score:.6f}",
                 *(f"{hit.parts[part]:.6f}" for part in parts),
@@ -53,8 +51,3 @@ def neighbours_csv(found: Found) -> str:
             ]
         )
     return text.getvalue()
-
-
-def _plain(name: str) -> str:
-    text = printable(name)
-    return f"'{text}" if text.startswith(_FORMULA) else text

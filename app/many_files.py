@@ -5,10 +5,9 @@ import io
 import json
 
 from app.many_bench import Measured
+from app.printable import plain_cell
 
 __all__ = ["distances_csv", "distances_json"]
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def distances_csv(measured: Measured) -> str:
@@ -20,7 +19,7 @@ def distances_csv(measured: Measured) -> str:
         CSV with a head line, for UTF-8; row: first picture, column: second.
     """
     order = measured.many.order
-    names = [_plain(measured.members[index].name) for index in order]
+    names = [plain_cell(measured.members[index].name) for index in order]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(["distance", *names])
@@ -46,7 +45,3 @@ def distances_json(measured: Measured) -> str:
         },
         allow_nan=False,
     )
-
-
-def _plain(name: str) -> str:
-    return f"'{name}" if name.startswith(_FORMULA) else name

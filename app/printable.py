@@ -3,7 +3,9 @@
 import re
 import unicodedata
 
-__all__ = ["display_name", "printable", "unbroken"]
+__all__ = ["display_name", "plain_cell", "printable", "unbroken"]
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 _LONGEST = 80
 
@@ -45,3 +47,14 @@ def unbroken(text: str) -> str:
         '15\xa0% of it'
     """
     return re.sub(r"(?<=\d) %", "\u00a0%", text)
+
+
+def plain_cell(name: str) -> str:
+    """A name as a cell of a table: what a spreadsheet would take for a formula gets an apostrophe in front.
+
+    Example:
+        >>> plain_cell("=1+1"), plain_cell("owl")
+        ("'=1+1", 'owl')
+    """
+    text = printable(name)
+    return f"'{text}" if text.startswith(_FORMULA) else text
