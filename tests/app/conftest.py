@@ -215,12 +215,7 @@ def browser():
 def visit(browser, address):
     """Open a page of the app; afterwards nothing may have gone wrong unseen or left this machine."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    troubles = []
-    page.on("console", lambda m: troubles.append(f"console: {m.text}") if m.type == "error" else None)
-    page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
-    page.on(
-        "request", lambda request: troubles.append(f"left: {request.url}") if leaves(request.url) else None
-    )
+    troubles = watch(page)
 
     def go(path=""):
         page.goto(f"{address}/{path}")
@@ -231,17 +226,45 @@ def visit(browser, address):
     assert real(troubles) == []
 
 
+ENTERED, LEAVING = "the page is entered", "the page is being left"
+MARKS = f"""() => {{
+    if (window !== window.top) return;
+    console.debug("{ENTERED}");
+    addEventListener("beforeunload", () => console.debug("{LEAVING}"));
+}}"""
+
+
+def watch(page):
+    """What goes wrong in a page from now on, and between which of its documents."""
+    troubles = []
+
+    def listen(message):
+        if message.type == "error":
+            troubles.append(f"console: {message.text}")
+        elif message.text in (ENTERED, LEAVING):
+            troubles.append(message.text)
+
+    page.add_init_script(f"({MARKS})()")
+    page.on("console", listen)
+    page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
+    page.on(
+        "request", lambda request: troubles.append(f"left: {request.url}") if leaves(request.url) else None
+    )
+    return troubles
+
+
 def real(troubles):
-    """Without what Gradio prints when a page is left while a stream of it is open: it aborts that stream
-    itself, and reports the abortion and the end of its connection, one after the other."""
-    farewell = "console: AbortError: signal is aborted"
-    found = list(zip(["", *troubles], troubles, strict=False))
-    return [
-        trouble
-        for before, trouble in found
-        if not trouble.startswith(farewell)
-        and not (before.startswith(farewell) and "Connection errored out" in trouble)
-    ]
+    """Without what Gradio prints of its own doing: that it aborts a stream which has come to its end, and,
+    once a page is being left, that every event under way lost its connection."""
+    found, leaving = [], False
+    for trouble in troubles:
+        if trouble in (ENTERED, LEAVING):
+            leaving = trouble == LEAVING
+        elif not trouble.startswith("console: AbortError: ") and not (
+            leaving and "Connection errored out" in trouble
+        ):
+            found.append(trouble)
+    return found
 
 
 def leaves(url):

@@ -15,6 +15,7 @@ from avsl_core import compare
 from avsl_core.explain.heatmap import draw_signed, shared_scale
 from avsl_core.explain.region import counterpart, coverage_of
 from avsl_core.explain.total import total_maps
+from tests.app.conftest import real, watch
 
 pytestmark = pytest.mark.browser
 
@@ -37,15 +38,13 @@ def comparison(checkpoint):
 def shared(browser, address):
     """One visit for all: nothing may go wrong in it unseen."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    troubles = []
-    page.on("console", lambda m: troubles.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda error: troubles.append(str(error)))
+    troubles = watch(page)
     page.goto(address)
     page.wait_for_function("() => document.querySelector('.avsl-stage')?.dataset.drawn", timeout=60_000)
     page.evaluate(LISTEN)
     yield page
     page.close()
-    assert troubles == []
+    assert real(troubles) == []
 
 
 @pytest.fixture
