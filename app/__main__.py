@@ -58,7 +58,7 @@ def serve_settings(settings: "Settings", *, announce: bool = False) -> int:
         from avsl_core.errors import AvslError
     try:
         if settings.workers > 1:
-            from app.supervisor import run
+            from app.front.supervisor import run
 
             tell()
             return run(settings)
@@ -97,9 +97,9 @@ def _load_and_serve(settings: "Settings", tell: Callable[[], None]) -> None:
         birds = None
         if _LAB_CHECKPOINT in shipped_checkpoints():
             birds = background.submit(load_checkpoint, _LAB_CHECKPOINT, settings.device)
-        from app.explore_builds import BuildLimits
+        from app.explore.builds import BuildLimits
+        from app.explore.shelf import default_folder
         from app.server import GalleryOptions, serve
-        from app.shelf import default_folder
 
         checkpoint = loading.result()
 

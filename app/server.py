@@ -10,32 +10,32 @@ from tempfile import TemporaryDirectory
 
 import gradio as gr
 
-from app.access import access_css, page_title
 from app.api.doors import add_doors
 from app.api.service import Service, ServiceLimits
 from app.api.tools import add_tools
-from app.asgi import Look, build_site, upload_folder
-from app.compare_page import ComparePage
-from app.decoding import Decoder, PictureDecoder
-from app.examples import EXAMPLES, load_pairs
-from app.explore_bench import ExploreBench
-from app.explore_builds import BuildDesk, BuildLimits
-from app.explore_page import ExplorePage
-from app.keep import Keep
-from app.keep import default_folder as kept_folder
-from app.learn_page import LearnPage
-from app.many_bench import ManyBench
-from app.many_page import ManyPage
-from app.models import Models
-from app.own_files import OwnFilesBlocks
+from app.compare.page import ComparePage
+from app.compare.results import message_html
+from app.decoding.decoder import Decoder, PictureDecoder
+from app.explore.bench import ExploreBench
+from app.explore.builds import BuildDesk, BuildLimits
+from app.explore.page import ExplorePage
+from app.explore.shelf import DEMO_PICTURES, Demo, Shelf, default_folder
+from app.learn.page import LearnPage
+from app.look.access import access_css, page_title
+from app.look.style import explore_css, learn_css, many_css, page_css, page_theme
+from app.many.bench import ManyBench
+from app.many.page import ManyPage
 from app.quick_start import quick_building
-from app.results import message_html
-from app.serving import serve_site, take_port
 from app.settings import Settings
-from app.sharing import share_site
-from app.shelf import DEMO_PICTURES, Demo, Shelf, default_folder
-from app.style import explore_css, learn_css, many_css, page_css, page_theme
-from app.turnstile import Turnstile
+from app.site.asgi import Look, build_site, upload_folder
+from app.site.own_files import OwnFilesBlocks
+from app.site.serving import serve_site, take_port
+from app.site.sharing import share_site
+from app.work.examples import EXAMPLES, load_pairs
+from app.work.keep import Keep
+from app.work.keep import default_folder as kept_folder
+from app.work.models import Models
+from app.work.turnstile import Turnstile
 from avsl_core.checkpoint import Checkpoint
 from avsl_core.images import ImageLimits
 
@@ -230,8 +230,8 @@ def _build_lab(checkpoint: Checkpoint) -> None:
     if trouble is not None:
         gr.HTML(message_html(trouble), elem_id="lab-missing")
         return
-    from app.lab_bench import LabBench
-    from app.lab_page import LabPage
+    from app.lab.bench import LabBench
+    from app.lab.page import LabPage
 
     LabPage(LabBench(checkpoint)).build()
 
@@ -243,7 +243,7 @@ def _all_css() -> str:
 def _lab_css() -> str:
     if _skia_trouble() is not None:
         return ""
-    from app.lab_style import lab_css
+    from app.lab.style import lab_css
 
     return lab_css()
 

@@ -15,10 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from avsl_core import functional as AF
 from avsl_core.checkpoint import Checkpoint
 from avsl_core.compare import EncodedPicture
 from avsl_core.errors import ConfigError, EncodingError
-from avsl_core.explain.total import resize_conserving, total_maps
+from avsl_core.explain.total import total_maps
 from avsl_core.images.paint import Fill, cover, paint_over
 from avsl_core.models import Encoding, Explanation, SimilarityModel
 
@@ -140,7 +141,7 @@ def emptied(
         EncodingError: If the encoding was made without its maps.
     """
     left = 1.0 - cover(mask, reach).to(model.device)
-    return model.encode_maps([m * _mean_in_cells(left, *m.shape[2:]) for m in kept_maps(encoding)])
+    return model.encode_maps([m * AF.mean_in_cells(left, (m.shape[2], m.shape[3])) for m in kept_maps(encoding)])
 
 
 def _on_crop(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
@@ -149,7 +150,7 @@ def _on_crop(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.boo
         raise ConfigError(f"the mask must be true or false, [h, w], not {mask.dtype} {list(mask.shape)}")
     if not mask.any():
         raise ConfigError("the mask is empty: mark the part that is to be painted over")
-    under = _mean_in_cells(torch.from_numpy(mask).double(), height, width).numpy()
+    under = AF.mean_in_cells(torch.from_numpy(mask).double(), (height, width)).numpy()
     # What the sums of areas leave of rounding must not decide about a half.
     part: NDArray[np.bool_] = under > 0.5 - 1e-9
     if not part.any():
@@ -172,12 +173,8 @@ def kept_maps(encoding: Encoding) -> list[Tensor]:
     return [maps] if isinstance(maps, Tensor) else list(maps)
 
 
-def _mean_in_cells(values: Tensor, height: int, width: int) -> Tensor:
-    return resize_conserving(values, height, width) * (height * width / values.numel())
-
-
 def _attributed(explanation: Explanation, side: Side, part: NDArray[np.bool_]) -> float:
     """Sum the account's maps of one side over a part of the crop; a cell counts as far as it is covered."""
     values = total_maps(explanation)[0 if side == "a" else 1].cpu()
-    share = _mean_in_cells(torch.from_numpy(part).double(), *values.shape)
+    share = AF.mean_in_cells(torch.from_numpy(part).double(), (values.shape[0], values.shape[1]))
     return float((values * share).sum())

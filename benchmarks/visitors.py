@@ -229,7 +229,7 @@ class Served:
 
     def workers(self) -> list[int]:
         """Numbers of the workers' processes; of the server itself if it is alone."""
-        found = [pid for pid in self.family() if b"app.supervisor" in _command(pid)]
+        found = [pid for pid in self.family() if b"app.front.supervisor" in _command(pid)]
         return found or [self.process.pid]
 
     def memory_mb(self) -> float:

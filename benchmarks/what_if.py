@@ -39,7 +39,7 @@ from scipy.stats import spearmanr
 from avsl_core import Checkpoint, EncodedPicture, Explanation, encode_picture, load
 from avsl_core import functional as AF
 from avsl_core.aviary import SpeciesPair, species_pairs
-from avsl_core.explain.total import resize_conserving, total_maps
+from avsl_core.explain.total import total_maps
 from avsl_core.images.paint import FILLS, cover, fill_in, paint_over
 from avsl_core.models import AvslModel
 from avsl_core.whatif import emptied, kept_maps
@@ -186,10 +186,10 @@ def _foretell(
         return float(model.distance(*two)) - distance
 
     values = total_maps(explanation)[0 if first else 1].cpu()
-    inside = _in_cells(torch.from_numpy(mask).double(), *values.shape)
+    inside = AF.mean_in_cells(torch.from_numpy(mask).double(), (values.shape[0], values.shape[1]))
     covered = cover(mask, _EDGE)
     maps = kept_maps(chosen)
-    known = [(1.0 - _in_cells(covered, *m.shape[2:])).clamp(0.0, 1.0).to(m.device) for m in maps]
+    known = [(1.0 - AF.mean_in_cells(covered, m.shape[2:])).clamp(0.0, 1.0).to(m.device) for m in maps]
     filled = [fill_in(m[0], k)[None] for m, k in zip(maps, known, strict=True)]
     foretold = {"maps": -float((values * inside).sum())}
     if isinstance(model, AvslModel):
@@ -214,10 +214,6 @@ def _ledger(answers: list[torch.Tensor], other: Any, explanation: Explanation) -
         own = F.normalize(A.mean(dim=(1, 2)), dim=0)
         total += float((level.weight * (own - nodes[0]).square()).sum())
     return total
-
-
-def _in_cells(values: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    return resize_conserving(values, height, width) * (height * width / values.numel())
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from app.keep import KeptError
-from app.printable import printable
-from app.turnstile import SlowError
+from app.look.printable import printable
+from app.work.keep import KeptError
+from app.work.turnstile import SlowError
 from avsl_core.errors import (
     AvslError,
     CheckpointError,

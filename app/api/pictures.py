@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.api.errors import RequestError
-from app.keep import Keep, display_name
-from app.own_files import is_upload
-from app.workbench import PictureFile
+from app.site.own_files import is_upload
+from app.work.keep import Keep, display_name
+from app.work.workbench import PictureFile
 
 __all__ = ["Intake", "intake"]
 

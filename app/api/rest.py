@@ -17,7 +17,7 @@ from app.api.docs_page import docs_html
 from app.api.errors import CODES, refusal_of
 from app.api.pictures import Intake, intake
 from app.api.service import Fraction, Regions, ReportKind, Service
-from app.workbench import PictureFile
+from app.work.workbench import PictureFile
 from avsl_core.explain.region import Side
 from avsl_core.images.paint import Fill
 

@@ -14,12 +14,12 @@ from pydantic import Field
 
 from app.api import answers
 from app.api.errors import RequestError
-from app.keep import Keep
-from app.models import Models
-from app.printable import printable
-from app.shelf import OpenGallery, Shelf, calling
-from app.takeaway import TakenAway, reported, shown_names, take_away
-from app.workbench import PictureFile, Workbench
+from app.compare.takeaway import TakenAway, reported, shown_names, take_away
+from app.explore.shelf import OpenGallery, Shelf, calling
+from app.look.printable import printable
+from app.work.keep import Keep
+from app.work.models import Models
+from app.work.workbench import PictureFile, Workbench
 from avsl_core.compare import Comparison
 from avsl_core.explain.levels import component_titles
 from avsl_core.explain.region import Side, counterpart, coverage_of

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from avsl_core import functional as AF
 from avsl_core.explain.flow import place_words, strongest_matches
 from avsl_core.explain.levels import part_titles, residual_title
-from avsl_core.explain.total import resize_conserving
 from avsl_core.models.explanation import Explanation, Flow
 
 __all__ = ["PlainWords", "plain_words"]
@@ -159,7 +159,7 @@ def _place_sentences(explanation: Explanation) -> list[str]:
 
 def _in_places(maps: Sequence[Tensor]) -> Tensor:
     """What maps of any grids add up to in each of nine places."""
-    return torch.stack([resize_conserving(m.detach().double().cpu(), *_PLACES) for m in maps]).sum(dim=0)
+    return torch.stack([AF.regrid(m.detach().double().cpu(), _PLACES) for m in maps]).sum(dim=0)
 
 
 def _pushing_sentence(maps: Sequence[Tensor], pushing: float, total: float) -> str:

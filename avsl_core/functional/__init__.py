@@ -16,7 +16,7 @@ from avsl_core.functional.ledger import (
     spread_nodes,
     top_down_weights,
 )
-from avsl_core.functional.likeness import cell_likeness, regrid
+from avsl_core.functional.likeness import cell_likeness, mean_in_cells, regrid
 from avsl_core.functional.linkage import linkage, normalize_linkage
 from avsl_core.functional.losses import batch_hard_triplet, margin_loss, proxy_anchor_loss
 from avsl_core.functional.matching import (
@@ -75,6 +75,7 @@ __all__ = [
     "marginals_of",
     "matched_split",
     "max_pool_shares",
+    "mean_in_cells",
     "mined_triplet_loss",
     "node_contributions",
     "node_shares",

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-__all__ = ["cell_likeness", "regrid"]
+__all__ = ["cell_likeness", "mean_in_cells", "regrid"]
 
 
 def regrid(values: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -32,6 +32,27 @@ def regrid(values: Tensor, grid: tuple[int, int]) -> Tensor:
         return values
     down, across = _overlap(rows, grid[0], values), _overlap(columns, grid[1], values)
     return down.T @ values @ across
+
+
+def mean_in_cells(values: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Average values over the cells of another grid of the same picture, by area.
+
+    Args:
+        values: ``[..., H, W]``.
+        grid: Rows and columns wanted.
+
+    Returns:
+        ``[..., h, w]`` with the same mean.
+
+    Raises:
+        ValueError: If a grid has no cells.
+
+    Example:
+        >>> mean_in_cells(torch.tensor([[1.0, 0.0, 0.0, 0.0]]), (1, 2)).tolist()
+        [[0.5, 0.0]]
+    """
+    rows, columns = values.shape[-2:]
+    return regrid(values, grid) * (grid[0] * grid[1] / (rows * columns))
 
 
 def cell_likeness(shares_a: Tensor, shares_b: Tensor, weight: Tensor) -> Tensor:

@@ -18,16 +18,16 @@ from PIL import Image
 from app.api.doors import add_doors
 from app.api.service import Service, ServiceLimits
 from app.api.tools import add_tools
-from app.compare_page import ComparePage
-from app.examples import ExamplePair
-from app.explore_bench import ExploreBench
-from app.explore_builds import BuildDesk, BuildLimits
-from app.explore_page import ExplorePage
-from app.keep import Keep
-from app.models import Models
-from app.own_files import OwnFilesBlocks
-from app.shelf import Demo, Shelf
-from app.workbench import PictureFile, Workbench
+from app.compare.page import ComparePage
+from app.explore.bench import ExploreBench
+from app.explore.builds import BuildDesk, BuildLimits
+from app.explore.page import ExplorePage
+from app.explore.shelf import Demo, Shelf
+from app.site.own_files import OwnFilesBlocks
+from app.work.examples import ExamplePair
+from app.work.keep import Keep
+from app.work.models import Models
+from app.work.workbench import PictureFile, Workbench
 from avsl_core.checkpoint import Checkpoint, save_checkpoint
 from avsl_core.gallery import build_gallery
 from avsl_core.images import Preprocess

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from app.learn_steps import STEPS
+from app.learn.steps import STEPS
 
 pytestmark = pytest.mark.browser
 

@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from app.__main__ import main
-from app.shelf import default_folder
+from app.explore.shelf import default_folder
 
 
 @pytest.fixture

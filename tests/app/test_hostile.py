@@ -129,7 +129,7 @@ def test_no_group_is_left_out():
 
 
 def test_pictures_are_decoded_apart_from_the_app(app):
-    assert sum("decoding_child.py" in command for command in app.children()) == 2
+    assert sum("decoding/child.py" in command for command in app.children()) == 2
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -1,32 +1,7 @@
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from avsl_core.explain.total import resize_conserving, sum_of_maps, total_maps
-
-sides = st.integers(1, 31)
-
-
-@given(sides, sides, sides, sides)
-def test_resizing_conserves_the_sum_on_any_grids(height, width, new_height, new_width):
-    values = torch.randn(height, width, dtype=torch.float64)
-    resized = resize_conserving(values, new_height, new_width)
-    assert resized.shape == (new_height, new_width)
-    assert resized.sum().item() == pytest.approx(values.sum().item(), abs=1e-12 * height * width)
-
-
-def test_value_stays_where_it_was():
-    values = torch.zeros(2, 2, dtype=torch.float64)
-    values[0, 1] = 8.0
-    expected = torch.zeros(4, 4, dtype=torch.float64)
-    expected[:2, 2:] = 2.0
-    assert torch.equal(resize_conserving(values, 4, 4), expected)
-
-
-def test_cells_that_straddle_are_split_by_area():
-    resized = resize_conserving(torch.tensor([[3.0, 6.0]], dtype=torch.float64), 1, 3)
-    torch.testing.assert_close(resized, torch.tensor([[2.0, 3.0, 4.0]], dtype=torch.float64))
+from avsl_core.explain.total import sum_of_maps, total_maps
 
 
 def test_sum_lies_on_the_finest_grid():

@@ -30,6 +30,18 @@ class TestRegrid:
             AF.regrid(torch.ones(2, 2), (0, 2))
 
 
+class TestMeanInCells:
+    @given(sides, sides, sides, sides)
+    def test_the_mean_stays(self, rows, columns, new_rows, new_columns):
+        values = torch.linspace(-1.0, 2.0, rows * columns, dtype=torch.float64).view(rows, columns)
+        means = AF.mean_in_cells(values, (new_rows, new_columns))
+        assert means.shape == (new_rows, new_columns)
+        assert float(means.mean()) == pytest.approx(float(values.mean()), abs=1e-12)
+
+    def test_a_cell_has_the_mean_of_what_it_covers(self):
+        assert AF.mean_in_cells(torch.tensor([[1.0, 3.0, 5.0, 9.0]]), (1, 2)).tolist() == [[2.0, 7.0]]
+
+
 class TestCellLikeness:
     def test_it_sums_to_the_weighted_inner_product(self):
         generator = torch.Generator().manual_seed(1)

@@ -1,0 +1,1 @@
+"""The Compare page: two pictures, how alike they are, and why."""

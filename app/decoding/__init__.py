@@ -1,0 +1,1 @@
+"""Pictures of strangers are decoded apart from the app."""

@@ -1,0 +1,1 @@
+"""The Explore page: neighbours in a gallery, and the galleries themselves."""

@@ -1,0 +1,1 @@
+"""One address before several processes or machines: ``python -m app.front``."""

@@ -1,0 +1,1 @@
+"""The Bird lab: made birds, of which the right answer is known."""

@@ -1,0 +1,1 @@
+"""The Learn page: a tour for people who never heard of embeddings."""

@@ -1,0 +1,1 @@
+"""The page "Compare many": the distances among two to fifty pictures."""

@@ -1,0 +1,1 @@
+"""From the pages to a site: one application, served over HTTP."""

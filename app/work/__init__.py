@@ -1,0 +1,1 @@
+"""What every page works with: models, what they computed, and the queue before them."""

@@ -1,0 +1,244 @@
+"""The page in a real browser: what a visitor sees, clicks and reads."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).resolve().parents[3]
+SHOTS = ROOT / "artifacts"
+
+
+@pytest.fixture
+def page(visit):
+    return visit()
+
+
+def test_the_first_pair_is_compared_when_the_page_opens(page):
+    expect(page.locator("#distance")).to_be_visible(timeout=30_000)
+    drawn(page)
+    expect(page.locator("#steps canvas")).to_have_count(8)
+    assert bars_sum(page) == pytest.approx(distance(page), rel=1e-9)
+    shoot(page, "opened")
+
+
+def test_two_uploads_are_compared_without_a_further_click(page, files):
+    first = opened(page)
+    upload(page, "a", files["one.png"])
+    expect(page.locator("#picture-a img")).to_have_attribute("src", re.compile("one.png"))
+    upload(page, "b", files["two.jpg"])
+    wait_for_change(page, first)
+    expect(page.locator("#picture-b img")).to_have_attribute("src", re.compile("two.jpg"))
+    page.wait_for_timeout(500)
+    assert bars_sum(page) == pytest.approx(distance(page), rel=1e-9)
+    printed = [float(text) for text in page.locator(".avsl-bars tbody td.value").evaluate_all(
+        "cells => cells.map(cell => cell.firstChild.textContent)")]  # fmt: skip
+    assert sum(printed) == pytest.approx(float(page.locator("#distance").inner_text()), abs=1e-9)
+    shoot(page, "uploaded")
+
+
+def test_a_broken_file_is_explained_and_the_page_goes_on(page, files):
+    opened(page)
+    upload(page, "a", files["broken.jpg"])
+    alert = page.locator("#message [role=alert]")
+    expect(alert).to_contain_text("broken.jpg", timeout=15_000)
+    expect(page.locator("#distance")).to_have_count(0)
+    shoot(page, "broken")
+    upload(page, "a", files["one.png"])
+    expect(page.locator("#distance")).to_be_visible(timeout=15_000)
+    expect(alert).to_have_count(0)
+
+
+def test_a_tiff_is_compared_and_shown_and_keeps_its_name(page, files, tmp_path):
+    first = opened(page)
+    upload(page, "a", files["scan.tif"])
+    wait_for_change(page, first)
+    shown = page.locator("#picture-a img")
+    expect(shown).to_have_attribute("src", re.compile(r"\.webp"))
+    assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") == 160
+    with page.expect_download() as download:
+        page.locator("#take-record").click()
+    download.value.save_as(tmp_path / "record.json")
+    record = json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))
+    assert record["pictures"]["a"] == "scan.tif"
+
+
+def test_removing_a_picture_takes_its_result_away(page):
+    opened(page)
+    page.locator("#picture-a").get_by_label("Remove Image").click()
+    expect(page.locator("#verdict")).to_contain_text("as soon as both pictures", timeout=15_000)
+
+
+def test_an_example_is_one_key_away(page):
+    first = opened(page)
+    page.locator("#example-6").focus()
+    page.keyboard.press("Enter")
+    wait_for_change(page, first)
+    expect(page.locator("#message")).to_contain_text("Two round fruits")
+
+
+def test_swapping_exchanges_the_pictures(page):
+    opened(page)
+    left = page.locator("#picture-a img").get_attribute("src")
+    page.locator("#swap").click()
+    expect(page.locator("#picture-b img")).to_have_attribute(
+        "src", re.compile(Path(left).name), timeout=15_000
+    )
+
+
+def test_a_bar_leads_to_its_maps_and_these_to_their_nodes(page):
+    opened(page)
+    page.get_by_role("button", name="Level 2", exact=True).click()
+    figure = page.locator("#steps figure[data-name=level2]")
+    expect(figure).to_be_focused()
+    expect(figure.locator("canvas[data-drawn]")).to_have_count(2, timeout=15_000)
+    expect(page.get_by_role("radio", name="Level 2").first).to_be_checked()
+    figure.locator("[data-nodes]").click()
+    expect(page.locator("#details")).to_contain_text("Level 2, node", timeout=15_000)
+
+
+def test_experts_can_follow_a_node(page):
+    opened(page)
+    page.locator("#expert > button").click()
+    details = page.locator("#details")
+    expect(details).to_contain_text("Level 3, node", timeout=15_000)
+    page.locator("#level").get_by_label("Level 2", exact=True).check()
+    expect(details).to_contain_text("Level 2, node", timeout=15_000)
+    expect(details.locator(".avsl-trace > li > .node")).to_contain_text("Level 2")
+    shoot(page, "experts")
+
+
+def test_steps_that_were_opened_stay_open_with_another_pair(page):
+    first = opened(page)
+    page.locator("details[data-step=maps] summary").click()
+    page.locator("#expert > button").click()
+    expect(page.locator("#details")).to_contain_text("Level 3, node", timeout=15_000)
+    before = page.locator("#details").inner_text()
+    page.locator("#example-6").click()
+    wait_for_change(page, first)
+    expect(page.locator("details[data-step=maps]")).to_have_attribute("open", "")
+    expect(page.locator("#details")).not_to_have_text(before, timeout=15_000)
+
+
+def test_what_is_shown_can_be_taken_away(page, tmp_path):
+    opened(page)
+    with page.expect_download() as download:
+        page.locator("#take-record").click()
+    download.value.save_as(tmp_path / "record.json")
+    record = json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))
+    assert repr(distance(page)) in json.dumps(record)
+
+
+def test_the_legend_stays_in_view_among_the_maps(page):
+    opened(page)
+    page.locator("details[data-step=maps] summary").click()
+    page.locator(".avsl-levels figure").last.scroll_into_view_if_needed()
+    page.mouse.wheel(0, 150)
+    page.wait_for_timeout(300)
+    assert page.locator("#steps .avsl-legend").evaluate("e => e.getBoundingClientRect().top") >= 0
+
+
+def test_another_method_measures_the_same_pair_and_the_address_says_so(page):
+    first = opened(page)
+    choose(page, "method", "(default)")
+    wait_for_change(page, first)
+    expect(page).to_have_url(re.compile(r"\?method=default$"))
+    expect(page.locator("#verdict .avsl-method")).to_contain_text("AVSL (default)")
+    shown = distance(page)
+    page.reload()
+    expect(page.locator("#distance")).to_have_attribute("data-value", repr(shown), timeout=30_000)
+    choose(page, "method", "(tiny)")
+    expect(page.locator("#distance")).to_have_attribute("data-value", repr(first), timeout=15_000)
+    expect(page).not_to_have_url(re.compile("method="))
+
+
+def test_two_methods_stand_side_by_side_and_go_along_with_the_pair(page):
+    first = opened(page)
+    choose(page, "beside", "(aviary)")
+    expect(page.locator("#distance-beside")).to_be_visible(timeout=30_000)
+    expect(page.locator(".avsl-words")).to_have_count(2)
+    expect(page).to_have_url(re.compile("beside=aviary"))
+    assert tops(page)[0] == pytest.approx(tops(page)[1], abs=30)
+    expect(page.locator("#steps canvas")).to_have_count(8 + 6)  # the second one has two levels
+    shoot(page, "beside")
+    page.locator("#example-6").click()
+    wait_for_change(page, first)
+    expect(page.locator("#distance-beside")).to_be_visible()
+    choose(page, "beside", "Nothing")
+    expect(page.locator("#distance-beside")).to_have_count(0, timeout=15_000)
+
+
+def test_two_methods_are_stacked_on_a_phone(visit):
+    page = visit("?method=aviary&beside=default")
+    page.set_viewport_size({"width": 390, "height": 800})
+    expect(page.locator("#distance-beside")).to_be_visible(timeout=30_000)
+    upper, lower = tops(page)
+    assert lower > upper + 200
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    shoot(page, "beside-390")
+
+
+def test_an_address_of_an_unknown_method_is_answered_calmly(visit):
+    page = visit("?method=nowhere")
+    expect(page.locator("#message [role=alert]")).to_contain_text("no such model here", timeout=30_000)
+    opened(page)
+
+
+@pytest.mark.parametrize("width", [320, 390, 820])
+def test_nothing_is_cut_off_on_a_narrow_screen(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    opened(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    shoot(page, f"width-{width}")
+
+
+def choose(page, menu, words):
+    if not page.locator(f"#{menu} input").is_visible():
+        page.locator("#ways > button").click()
+    page.locator(f"#{menu} input").click()
+    page.get_by_role("option", name=words).click()
+
+
+def tops(page):
+    """How far down the verdict of each method is."""
+    return page.locator(".avsl-words").evaluate_all("all => all.map(e => e.getBoundingClientRect().top)")
+
+
+def opened(page):
+    expect(page.locator("#distance")).to_be_visible(timeout=30_000)
+    return distance(page)
+
+
+def drawn(page):
+    """Wait until the panel shows the comparison that is on the page."""
+    page.wait_for_function(
+        "() => { const panel = document.querySelector('.avsl-touch');"
+        " return panel && panel.querySelector('.avsl-stage').dataset.drawn === panel.dataset.key; }",
+        timeout=15_000,
+    )
+
+
+def distance(page):
+    return float(page.locator("#distance").get_attribute("data-value"))
+
+
+def bars_sum(page):
+    rows = page.locator(".avsl-bars tbody tr")
+    return sum(float(value) for value in rows.evaluate_all("rows => rows.map(row => row.dataset.value)"))
+
+
+def upload(page, side, path):
+    page.locator(f"#picture-{side} input[type=file]").set_input_files(path)
+
+
+def wait_for_change(page, before):
+    expect(page.locator("#distance")).not_to_have_attribute("data-value", repr(before), timeout=15_000)
+
+
+def shoot(page, name):
+    SHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SHOTS / f"compare-{name}.png", full_page=True)

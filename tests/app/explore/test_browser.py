@@ -1,0 +1,340 @@
+"""The Explore page in a real browser: from neighbour to neighbour, over the map, to one's own gallery."""
+
+import csv
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).resolve().parents[3]
+SHOTS = ROOT / "artifacts"
+PICTURES = ROOT / "assets" / "gallery" / "pictures"
+
+
+@pytest.fixture
+def page(visit):
+    return opened(visit("explore"))
+
+
+def test_the_page_opens_with_a_query_answered(page):
+    expect(page.locator(".explore-cards li")).to_have_count(12)
+    expect(page.locator(".explore-status")).to_contain_text("The 12 nearest of 359 pictures")
+    expect(page.locator(".explore-query img")).to_be_visible()
+    expect(page.locator("#explore-marks .near circle")).to_have_count(12)
+    assert page.locator(".explore-cards img").evaluate_all("all => all.every(i => i.naturalWidth > 60)")
+    assert distances(page) == sorted(distances(page))
+    shoot(page, "opened")
+
+
+def test_the_page_is_legible_in_the_dark(visit):
+    page = opened(visit("explore?__theme=dark"))
+    shade = "e => getComputedStyle(e).backgroundColor"
+    assert page.locator(".explore-cards li").first.evaluate(shade) == "rgb(24, 31, 36)"
+    shoot(page, "dark")
+
+
+def test_a_neighbour_becomes_the_query_and_the_trail_leads_back(page):
+    first, cards = query(page), rows(page)
+    follow(page, page.locator(".explore-cards .pick").nth(2).click)
+    assert query(page) == cards[2]
+    follow(page, page.locator(".explore-cards .pick").nth(4).click)
+    expect(page.locator(".explore-trail li")).to_have_count(3)
+    shoot(page, "trail")
+    follow(page, page.get_by_text("← Back").click)
+    assert query(page) == cards[2]
+    follow(page, page.locator(".explore-trail li a").first.click)
+    assert (query(page), rows(page)) == (first, cards)
+    expect(page.locator(".explore-trail")).to_have_count(0)
+
+
+def test_the_address_brings_the_view_back(page):
+    follow(page, page.locator(".explore-cards .pick").nth(3).click)
+    page.get_by_label("Only 1", exact=True).check()
+    expect(page).to_have_url(re.compile("levels=1%2C0"))
+    shown = query(page), rows(page)
+    page.reload()
+    opened(page)
+    assert (query(page), rows(page)) == shown
+    expect(page.get_by_label("Only 1", exact=True)).to_be_checked()
+    expect(page.locator(".explore-trail li")).to_have_count(2)
+
+
+def test_sliders_order_anew(page):
+    before = rows(page)
+    reorder(page, lambda: page.get_by_label("Only 1", exact=True).check())
+    alone = rows(page)
+    expect(page.locator("#explore-level-2 input[type=range]")).to_have_value("0")
+    expect(page.locator(".explore-cards .score")).to_have_count(12)
+    slider = page.locator("#explore-level-2 input[type=range]")
+    slider.focus()
+    reorder(page, lambda: [page.keyboard.press("ArrowRight") for _ in range(10)])
+    assert rows(page) not in (before, alone)
+    expect(page.locator("#explore-quick input:checked")).to_have_count(0)
+    shoot(page, "weighted")
+    reorder(page, lambda: page.get_by_label("All levels").check())
+    assert rows(page) == before
+
+
+def test_only_chosen_classes_are_shown(page):
+    page.locator("#explore-classes input").fill("streak-breasted-tufted")
+    reorder(page, page.get_by_role("option", name="streak-breasted-tufted-owl").click)
+    expect(page.locator(".explore-cards li")).to_have_count(6)
+    assert set(page.locator(".explore-cards .name").all_inner_texts()) == {"streak-breasted-tufted-owl"}
+    expect(page.locator(".explore-status")).to_contain_text("The 6 nearest of 6 pictures")
+    page.locator("h1").click()
+    expect(page.get_by_role("option")).to_have_count(0)
+    shoot(page, "classes")
+    follow(page, page.locator("#explore-surprise").click)
+    expect(page.locator(".explore-query strong")).to_have_text("streak-breasted-tufted-owl")
+
+
+def test_a_click_on_the_map_goes_there(page):
+    follow(page, lambda: click_dot(page, 200))
+    assert query(page) == 200
+    expect(page.locator(".tip")).to_have_text(re.compile(r"\w, picture 201$"))
+
+
+def test_the_map_works_by_keyboard(page):
+    page.locator(".explore-field").focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+    expect(page.locator(".tip")).to_contain_text("-")
+    shoot(page, "map")
+    follow(page, lambda: page.keyboard.press("Enter"))
+
+
+def test_a_fingertip_finds_the_nearest_dot(browser, address):
+    context = browser.new_context(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{address}/explore")
+    opened(page)
+    page.locator("#explore-dots").scroll_into_view_if_needed()
+    x, y = dot(page, 100)
+    follow(page, lambda: page.touchscreen.tap(x + 1, y + 1))
+    expect(page.locator("#explore-marks .here")).to_be_attached()
+    context.close()
+
+
+def test_the_cards_work_by_keyboard(page):
+    card = page.locator(".explore-cards .pick").nth(1)
+    card.focus()
+    assert card.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
+    follow(page, lambda: page.keyboard.press("Enter"))
+    expect(page.locator(".explore-results")).to_be_focused()  # so that Tab goes on from the new cards
+    page.locator(".explore-trail a").first.focus()
+    follow(page, lambda: page.keyboard.press("Enter"))
+
+
+def test_an_upload_is_searched_for_and_compared(page, files):
+    follow(page, lambda: upload(page, files["scan.tif"]))
+    expect(page.locator(".explore-query")).to_contain_text("scan.tif")
+    assert page.locator(".explore-query img").evaluate("i => i.naturalWidth") == 160
+    shoot(page, "uploaded")
+    compare_first(page)
+
+
+def test_a_broken_upload_is_explained_and_the_page_stays(page, files):
+    before = rows(page)
+    upload(page, files["broken.jpg"])
+    expect(page.locator("#explore-message [role=alert]")).to_contain_text("broken.jpg", timeout=15_000)
+    assert rows(page) == before
+    follow(page, page.locator("#explore-surprise").click)
+    expect(page.locator("#explore-message [role=alert]")).to_have_count(0)
+
+
+def test_a_card_leads_to_the_comparison_and_the_browser_leads_back(page):
+    follow(page, page.locator(".explore-cards .pick").nth(3).click)
+    shown = query(page), rows(page)
+    compare_first(page)
+    expect(page.locator("#origin")).to_contain_text("made with the model aviary")
+    expect(page.locator("#verdict .avsl-method")).to_contain_text("aviary")
+    shoot(page, "compared")
+    page.go_back()
+    opened(page)
+    assert (query(page), rows(page)) == shown
+
+
+def test_more_neighbours_and_the_table_of_all(page, tmp_path):
+    page.get_by_text("Show more").click()
+    expect(page.locator(".explore-cards li")).to_have_count(24, timeout=15_000)
+    with page.expect_download() as download:
+        page.get_by_text("Save as CSV").click()
+    download.value.save_as(tmp_path / "table.csv")
+    assert download.value.suggested_filename == "neighbours.csv"
+    with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [float(row["distance"]) for row in table] == pytest.approx(distances(page), abs=1e-6)
+
+
+def test_an_archive_becomes_a_gallery_that_opens(page, files, tmp_path):
+    open_panel(page)
+    fill(page, pack(tmp_path / "owls.zip", "streak*owl", files["broken.jpg"]), "Owls & co")
+    shoot(page, "build")
+    page.locator("#explore-start").click()
+    expect(page.locator("#explore-stop")).to_be_enabled()
+    report = page.locator(".explore-report")
+    expect(report).to_contain_text("Owls co is ready and open: 18 pictures (18 added)", timeout=30_000)
+    expect(report).to_contain_text("1 file could not be read")
+    expect(report).to_contain_text("broken.jpg")
+    expect(page.locator(".explore-status")).to_contain_text("of 17 pictures", timeout=15_000)
+    expect(page.locator("#explore-gallery input")).to_have_value("Owls co")
+    expect(page.locator("#explore-level-3")).to_be_visible()
+    shoot(page, "built")
+    page.reload()
+    opened(page)
+    expect(page.locator("#explore-gallery input")).to_have_value("Owls co")
+    compare_first(page)
+
+
+def test_a_build_shows_its_progress_and_can_be_cancelled(page, tmp_path):
+    open_panel(page)
+    fill(page, pack(tmp_path / "birds.zip", "*"), "never")
+    page.locator("#explore-start").click()
+    progress = page.locator("#explore-progress")
+    expect(progress).to_contain_text(re.compile(r"\d+ of 360 pictures, \d+ a second"), timeout=30_000)
+    expect(progress.locator("progress")).to_be_visible()
+    shoot(page, "building")
+    page.locator("#explore-stop").click()
+    expect(progress).to_contain_text("stopped, as you asked", timeout=30_000)
+    expect(page.locator("#explore-start")).to_be_enabled()
+    page.locator("#explore-gallery input").click()
+    expect(page.get_by_role("option", name="never")).to_have_count(0)
+
+
+def test_a_mistake_in_the_panel_is_answered_calmly(page):
+    open_panel(page)
+    page.locator("#explore-folder textarea, #explore-folder input").first.fill("/nowhere/at/all")
+    page.locator("#explore-start").click()
+    expect(page.locator("#explore-progress [role=alert]")).to_contain_text("give its full path")
+
+
+def test_another_method_looks_at_the_gallery_and_the_picture_stays(page):
+    follow(page, page.locator(".explore-cards .pick").nth(3).click)
+    shown, before = page.locator(".explore-query strong").inner_text(), distances(page)
+    choose_method(page, "tiny")
+    expect(page.locator("#explore-message progress")).to_be_visible(timeout=30_000)
+    expect(page.locator("#explore-stop-view")).to_be_visible()
+    shoot(page, "looking")
+    expect(page).to_have_url(re.compile("method=tiny"), timeout=90_000)
+    expect(page.locator(".explore-query strong")).to_have_text(shown)
+    expect(page.locator("#explore-level-3")).to_be_visible()
+    expect(page.locator("#explore-stop-view")).to_be_hidden()
+    assert distances(page) != before
+    shoot(page, "method")
+    page.reload()
+    opened(page)
+    expect(page.locator("#explore-method input")).to_have_value(re.compile("tiny"))
+    expect(page.locator(".explore-query strong")).to_have_text(shown)
+    reorder(page, lambda: choose_method(page, "aviary"))
+    assert distances(page) == before
+
+
+@pytest.mark.parametrize("width", [320, 390, 820, 1280])
+def test_nothing_is_cut_off(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    follow(page, page.locator(".explore-cards .pick").first.click)
+    open_panel(page)
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("window.scrollX") == 0
+    shoot(page, f"width-{width}")
+
+
+def opened(page):
+    expect(page.locator(".explore-cards li").first).to_be_visible(timeout=60_000)
+    return page
+
+
+def choose_method(page, name):
+    page.locator("#explore-method input").click()
+    page.get_by_role("option", name=f"({name})").click()
+
+
+def query(page):
+    token = page.locator(".explore-query").get_attribute("data-query")
+    return int(token) if token.isdigit() else token
+
+
+def rows(page):
+    return [
+        int(r) for r in page.locator(".explore-cards li").evaluate_all("all => all.map(e => e.dataset.row)")
+    ]
+
+
+def distances(page):
+    values = "all => all.map(e => e.dataset.value)"
+    return [float(v) for v in page.locator(".explore-cards strong").evaluate_all(values)]
+
+
+def follow(page, action):
+    """Do something and wait until the page shows another query with its neighbours."""
+    before = page.locator(".explore-query").get_attribute("data-query")
+    reorder(page, action)
+    expect(page.locator(".explore-query")).not_to_have_attribute("data-query", before, timeout=15_000)
+
+
+def reorder(page, action):
+    """Do something and wait until the page shows another answer."""
+    answer = page.locator(".explore-results")
+    before = answer.get_attribute("data-link")
+    action()
+    expect(answer).not_to_have_attribute("data-link", before, timeout=15_000)
+
+
+def upload(page, path):
+    page.locator("#explore-choose > input[type=file], #explore-choose button + input[type=file]").or_(
+        page.locator("#explore-choose input[type=file]")
+    ).first.set_input_files(path)
+
+
+def compare_first(page):
+    """Open the nearest neighbour in Compare: both pages give one distance."""
+    expected = distances(page)[0]
+    page.locator(".explore-cards .compare").first.click()
+    expect(page.locator("#distance")).to_be_visible(timeout=30_000)
+    expect(page.locator("#picture-a img")).to_be_visible()
+    expect(page.locator("#picture-b img")).to_be_visible()
+    expect(page.locator("#origin")).to_contain_text("Back to Explore")
+    assert float(page.locator("#distance").get_attribute("data-value")) == pytest.approx(expected, abs=2e-3)
+
+
+def dot(page, row):
+    """Where a picture's dot is on the screen."""
+    data = page.locator(".explore-field").get_attribute("data-points")
+    point = next(p.split(",") for p in data.split(";") if p.startswith(f"{row},"))
+    box = page.locator("#explore-dots svg").bounding_box()
+    return tuple(box[k] + int(v) * box["width"] / 1000 for k, v in (("x", point[1]), ("y", point[2])))
+
+
+def click_dot(page, row):
+    page.locator("#explore-dots").scroll_into_view_if_needed()
+    page.mouse.click(*dot(page, row))
+
+
+def open_panel(page):
+    page.locator("#explore-build > button").click()
+    expect(page.locator("#explore-start")).to_be_visible()
+
+
+def fill(page, archive, name):
+    page.locator("#explore-archive input[type=file]").set_input_files(archive)
+    expect(page.locator("#explore-archive")).to_contain_text(archive.name[:4], timeout=15_000)
+    page.locator("#explore-name textarea, #explore-name input").first.fill(name)
+
+
+def pack(path, species, *others):
+    with zipfile.ZipFile(path, "w") as archive:
+        for picture in sorted(PICTURES.glob(f"{species}/*.webp")):
+            archive.write(picture, f"birds/{picture.parent.name}/{picture.name}")
+        for other in others:
+            archive.write(other, f"birds/others/{other.name}")
+    return path
+
+
+def shoot(page, name):
+    SHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SHOTS / f"explore-{name}.png", full_page=True)
