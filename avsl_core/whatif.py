@@ -141,7 +141,8 @@ def emptied(
         EncodingError: If the encoding was made without its maps.
     """
     left = 1.0 - cover(mask, reach).to(model.device)
-    return model.encode_maps([m * AF.mean_in_cells(left, (m.shape[2], m.shape[3])) for m in kept_maps(encoding)])
+    maps = [m * AF.mean_in_cells(left, (m.shape[2], m.shape[3])) for m in kept_maps(encoding)]
+    return model.encode_maps(maps)
 
 
 def _on_crop(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
