@@ -1,9 +1,8 @@
 """Encode a folder's pictures to arrays that any program can read."""
 
-import functools
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,9 @@ from avsl_core.models import Rows, SimilarityModel
 __all__ = [
     "Extraction",
     "Listed",
-    "PictureList",
-    "as_list",
     "extract_pictures",
     "list_for_extraction",
+    "pass_over",
     "write_arrays",
     "write_npz",
 ]
@@ -117,30 +115,74 @@ def extract_pictures(
     Raises:
         DataError: If no picture could be read.
     """
-    loader: DataLoader[Any] = DataLoader(
-        PictureList(pictures, checkpoint.preprocess),
+    model = checkpoint.model
+
+    def encode(images: Tensor) -> list[Tensor]:
+        rows = _encode(model, images, precision=precision)
+        return [rows.vectors, rows.gates]
+
+    (vectors, gates), kept, skipped = pass_over(
+        pictures,
+        checkpoint.preprocess,
+        encode,
+        label="encoding",
         batch_size=batch_size,
-        num_workers=workers,
-        collate_fn=as_list,
+        workers=workers,
+        progress=progress,
+    )
+    return Extraction(Rows(vectors, gates), kept, skipped)
+
+
+def pass_over(
+    pictures: Sequence[Listed],
+    preprocess: Preprocess,
+    compute: Callable[[Tensor], list[Tensor]],
+    *,
+    label: str,
+    batch_size: int = 32,
+    workers: int = 0,
+    progress: bool = False,
+) -> tuple[list[Tensor], tuple[Listed, ...], tuple[str, ...]]:
+    """Compute something of every picture; those that cannot be read, or come to no number, are left out.
+
+    What is left out is logged. Where the device's memory is full, the batch is halved and the work goes on.
+
+    Args:
+        pictures: What to look at.
+        preprocess: How the network wants them.
+        compute: Arrays on the CPU, a row per picture, of pictures ``[B, 3, S, S]``, each by itself.
+        label: Of the work, beside its bar.
+        batch_size: Pictures per pass, to begin with.
+        workers: Processes that decode; 0 decodes here.
+        progress: Whether to show a bar on standard error.
+
+    Returns:
+        The arrays whole, the pictures of their rows, and what was wrong with each of the others.
+
+    Raises:
+        DataError: If no picture could be read.
+        torch.OutOfMemoryError: If not even one picture fits into the memory.
+    """
+    loader: DataLoader[Any] = DataLoader(
+        _PictureList(pictures, preprocess), batch_size=batch_size, num_workers=workers, collate_fn=_as_list
     )
     batches = MemoryBatches(batch_size)
-    encode = functools.partial(_encode, checkpoint.model, precision=precision)
-    rows: list[Rows] = []
+    found: list[list[Tensor]] = []
     kept: list[Listed] = []
     skipped: list[str] = []
     with (
-        tqdm(total=len(pictures), unit=" pictures", desc="encoding", disable=not progress) as bar,
+        tqdm(total=len(pictures), unit=" pictures", desc=label, disable=not progress) as bar,
         torch.inference_mode(),
     ):
         for batch in in_order(loader):
             skipped += [reason for _, reason in batch if isinstance(reason, str)]
-            images = [image for _, image in batch if isinstance(image, Tensor)]
-            if images:
-                read = [pictures[number] for number, image in batch if isinstance(image, Tensor)]
-                encoded = Rows.concatenate(batches.run(encode, torch.stack(images)))
-                finite = encoded.vectors.isfinite().all(dim=1) & encoded.gates.isfinite().all(dim=1)
-                rows.append(encoded[finite])
-                for picture, fine in zip(read, finite.tolist(), strict=True):
+            read = [(pictures[number], image) for number, image in batch if isinstance(image, Tensor)]
+            if read:
+                pieces = batches.run(compute, torch.stack([image for _, image in read]))
+                arrays = [torch.cat(piece) for piece in zip(*pieces, strict=True)]
+                finite = torch.stack([array.isfinite().all(dim=1) for array in arrays]).all(dim=0)
+                found.append([array[finite] for array in arrays])
+                for (picture, _), fine in zip(read, finite.tolist(), strict=True):
                     if fine:
                         kept.append(picture)
                     else:
@@ -150,7 +192,7 @@ def extract_pictures(
         _log.warning("left out: %s", reason)
     if not kept:
         raise DataError(f"none of {len(pictures):,} pictures could be read; the first: {skipped[0]}")
-    return Extraction(Rows.concatenate(rows), tuple(kept), tuple(skipped))
+    return [torch.cat(pieces) for pieces in zip(*found, strict=True)], tuple(kept), tuple(skipped)
 
 
 def write_arrays(checkpoint: Checkpoint, extraction: Extraction, path: Path) -> None:
@@ -211,7 +253,7 @@ def _encode(model: SimilarityModel, images: Tensor, precision: Precision) -> Row
     return rows.to("cpu").to(torch.float32)
 
 
-class PictureList(Dataset[tuple[int, Tensor | str]]):
+class _PictureList(Dataset[tuple[int, Tensor | str]]):
     """Pictures ready for the network, each with its number; what is wrong with it where it cannot be read."""
 
     def __init__(self, pictures: Sequence[Listed], preprocess: Preprocess) -> None:
@@ -227,6 +269,6 @@ class PictureList(Dataset[tuple[int, Tensor | str]]):
             return index, str(error)
 
 
-def as_list(pictures: list[tuple[int, Tensor | str]]) -> list[tuple[int, Tensor | str]]:
+def _as_list(pictures: list[tuple[int, Tensor | str]]) -> list[tuple[int, Tensor | str]]:
     """What a loader makes of some of them: the list itself, as not all need be pictures."""
     return pictures

@@ -1,11 +1,12 @@
 """Many visitors at once: how long each waits, how many are turned away, and whether answers are right.
 
-    python benchmarks/load.py [--checkpoint default] [--users 1 4 16 50] [--workers 1 2] [--quick]
+    python benchmarks/load.py [--checkpoint default] [--users 1 4 16 50 150] [--workers 1 2] [--quick]
 
 Starts the app and gives it photographs that it has not seen ("cold"), and a few that it knows ("known"),
 through the protocol of the page (upload, event, stream) and through /api/v1/compare. Every answer is compared
 with the one that a single visitor got for the same pair from a freshly started app. A refusal in words counts
-as one, and says which; silence and broken connections would be listed as such.
+as one, and says which; silence and broken connections would be listed as such. 150 at once are more than the
+queue holds: there refusals are expected.
 """
 
 import argparse
@@ -36,14 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_RAW)
     parser.add_argument("--checkpoint", default="default")
-    parser.add_argument("--users", type=int, nargs="+", default=[1, 4, 16, 50])
+    parser.add_argument("--users", type=int, nargs="+", default=[1, 4, 16, 50, 150])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=3, help="pairs that each user compares (default: 3)")
+    parser.add_argument("--answers", type=int, default=100, help="pairs that all compare together, at least")
     parser.add_argument("--quick", action="store_true", help="1 and 2 users, 1 worker, one small pair each")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/load.json"))
     options = parser.parse_args(arguments)
     if options.quick:
-        options.users, options.workers, options.rounds = [1, 2], options.workers[:1], 1
+        options.users, options.workers, options.answers = [1, 2], options.workers[:1], 2
     document = {"workers": [measure(options, count) for count in options.workers]}
     document["machine"] = describe_machine()
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +68,7 @@ def measure(options: argparse.Namespace, workers: int) -> dict[str, Any]:
                 crowd(served, visitor, [pair(options, way, n) for n in range(_KNOWN)], 1)
             for users in options.users:
                 about: dict[str, Any] = {"way": way, "users": users}
-                known = [n % _KNOWN for n in range(users * options.rounds)]
+                known = [n % _KNOWN for n in range(len(new_pairs(options, users)))]
                 for name, numbers in (("cold", new_pairs(options, users)), ("known", known)):
                     answers, seconds = crowd(served, visitor, [pair(options, way, n) for n in numbers], users)
                     about[name] = figures(answers, [right[way][n] for n in numbers], seconds)
@@ -84,7 +85,7 @@ def started(options: argparse.Namespace, workers: int) -> AbstractContextManager
 def new_pairs(options: argparse.Namespace, users: int) -> list[int]:
     """Numbers of pairs that only this many users compare."""
     first = 1_000 * users
-    return list(range(first, first + users * options.rounds))
+    return list(range(first, first + users * -(-options.answers // users)))
 
 
 def pair(options: argparse.Namespace, way: str, number: int) -> Pair:

@@ -12,23 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
-from tqdm import tqdm
 
-from avsl_core.batches import MemoryBatches
 from avsl_core.config import to_dict
-from avsl_core.data.loading import in_order
 from avsl_core.encoding import Precision, trunk_precision
-from avsl_core.errors import DataError
-from avsl_core.extraction import Listed, PictureList, as_list, write_npz
+from avsl_core.extraction import Listed, pass_over, write_npz
 from avsl_core.images import Preprocess
 from avsl_core.models import AdaptationModel
 
 __all__ = ["Features", "cached_features", "extract_features"]
 
 _log = logging.getLogger(__name__)
-
-_NOT_FINITE = "its features are not finite; try without reduced precision"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,47 +70,28 @@ def extract_features(
         DataError: If no picture could be read.
         torch.OutOfMemoryError: If not even one picture fits into the memory.
     """
-    loader: DataLoader[Any] = DataLoader(
-        PictureList(pictures, preprocess), batch_size=batch_size, num_workers=workers, collate_fn=as_list
-    )
-    batches = MemoryBatches(batch_size)
-    views: tuple[list[Tensor], list[Tensor]] = ([], [])
-    kept: list[Listed] = []
-    skipped: list[str] = []
 
-    def compute(images: Tensor) -> Tensor:
-        moved = images.to(model.device, memory_format=torch.channels_last)
-        with trunk_precision(precision, model.device):
-            maps = model.trunk_maps(moved)
-        return model.features(maps).float().cpu()
+    def compute(images: Tensor) -> list[Tensor]:
+        views = [images, images.flip(3)] if mirrored else [images]
+        return [_features(model, view, precision) for view in views]
 
-    with (
-        tqdm(total=len(pictures), unit=" pictures", desc="features", disable=not progress) as bar,
-        torch.inference_mode(),
-    ):
-        for batch in in_order(loader):
-            skipped += [reason for _, reason in batch if isinstance(reason, str)]
-            read = [(pictures[number], image) for number, image in batch if isinstance(image, Tensor)]
-            if read:
-                images = torch.stack([image for _, image in read])
-                sides = [images, images.flip(3)] if mirrored else [images]
-                rows = [torch.cat(batches.run(compute, side)) for side in sides]
-                finite = torch.stack([side.isfinite().all(dim=1) for side in rows]).all(dim=0)
-                for view, side in zip(views, rows, strict=False):
-                    view.append(side[finite])
-                for (picture, _), fine in zip(read, finite.tolist(), strict=True):
-                    if fine:
-                        kept.append(picture)
-                    else:
-                        skipped.append(f"{picture.path}: {_NOT_FINITE}")
-            bar.update(len(batch))
-    for reason in skipped:
-        _log.warning("left out: %s", reason)
-    if not kept:
-        raise DataError(f"none of {len(pictures):,} pictures could be read; the first: {skipped[0]}")
-    return Features(
-        torch.cat(views[0]), torch.cat(views[1]) if mirrored else None, tuple(kept), tuple(skipped)
+    views, kept, skipped = pass_over(
+        pictures,
+        preprocess,
+        compute,
+        label="features",
+        batch_size=batch_size,
+        workers=workers,
+        progress=progress,
     )
+    return Features(views[0], views[1] if mirrored else None, kept, skipped)
+
+
+def _features(model: AdaptationModel, images: Tensor, precision: Precision) -> Tensor:
+    moved = images.to(model.device, memory_format=torch.channels_last)
+    with trunk_precision(precision, model.device):
+        maps = model.trunk_maps(moved)
+    return model.features(maps).float().cpu()
 
 
 def cached_features(

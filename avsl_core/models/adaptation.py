@@ -17,8 +17,9 @@ from avsl_core import functional as AF
 from avsl_core.errors import ConfigError, EncodingError
 from avsl_core.models.adaptation_head import AdaptationHead, AdaptationKind
 from avsl_core.models.backbone import BackboneConfig
-from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
+from avsl_core.models.base import Encoding, Role, check_pair, check_widths
 from avsl_core.models.clip import build_trunk
+from avsl_core.models.euclidean import EuclideanModel
 from avsl_core.models.explanation import Component, Explanation
 from avsl_core.models.likeness import CellShares, common_grid, likeness_of
 from avsl_core.models.measure import EuclideanMeasure, Rows
@@ -71,7 +72,7 @@ class AdaptationEncoding(Encoding):
     maps: tuple[Tensor, ...] | None = None
 
 
-class AdaptationModel(SimilarityModel):
+class AdaptationModel(EuclideanModel):
     """Pooled stages side by side, adapted; distance = 1 - cos = half the squared distance of unit vectors.
 
     A picture that no output answers to has a vector of zeros, which is 1/2 from every other.
@@ -87,6 +88,7 @@ class AdaptationModel(SimilarityModel):
     """
 
     method: ClassVar[str] = "adaptation"
+    scale: ClassVar[float] = 0.5
 
     def __init__(
         self, config: AdaptationConfig, weights: str = "none", *, generator: torch.Generator | None = None
@@ -137,18 +139,9 @@ class AdaptationModel(SimilarityModel):
         vectors = self.encode_features(self.features(maps)).vectors
         return AdaptationEncoding(vectors, tuple(maps) if keep_maps else None)
 
-    def distance(self, a: Encoding, b: Encoding) -> Tensor:
-        """Measure pairs, ``[B]`` in [0, 2]; a batch of one is compared with each of the other side."""
-        check_counts(a, b)
-        return (self._own(a).vectors - self._own(b).vectors).square().sum(dim=1) / 2
-
-    def distance_matrix(self, a: Encoding, b: Encoding, *, byte_budget: int = 256 * 2**20) -> Tensor:
-        """Measure all of a against all of b, ``[N, M]``.
-
-        One matrix product, whose result is held as a whole: ``byte_budget`` does not divide it.
-        """
-        x, y = self._own(a).vectors, self._own(b).vectors
-        return AF.weighted_squared_distance(x, y, torch.full_like(x, 0.5))
+    def compared(self, encoding: Encoding, role: Role) -> Tensor:
+        """The adapted features, of length 1."""
+        return self._own(encoding).vectors
 
     @torch.no_grad()
     def explain(self, a: Encoding, b: Encoding, *, split: AF.Split = "matched") -> Explanation:

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from avsl_core import functional as AF
 from avsl_core.errors import ConfigError, EncodingError
 from avsl_core.models.backbone import Backbone, BackboneConfig
-from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
+from avsl_core.models.base import Encoding, Role, check_pair, check_widths
+from avsl_core.models.euclidean import EuclideanModel
 from avsl_core.models.explanation import Component, Explanation
 from avsl_core.models.heads import kaiming_fan_out
 from avsl_core.models.likeness import CellShares, common_grid, likeness_of
@@ -77,7 +78,7 @@ class CgdEncoding(Encoding):
     maps: Tensor | None = None
 
 
-class CgdModel(SimilarityModel):
+class CgdModel(EuclideanModel):
     """Descriptors of one map; distance = mean over them of the squared distance, in [0, 4].
 
     The same as the squared distance of all descriptors' vectors, joined and normalised as a whole.
@@ -132,19 +133,6 @@ class CgdModel(SimilarityModel):
         weight = torch.cat(list(self.projections))[:, :, None, None].to(maps[0])
         whole = [F.normalize(e, dim=1) for e in self.embeddings(maps)]
         return F.conv2d(maps[0], weight), torch.cat(whole, dim=1)
-
-    def distance(self, a: Encoding, b: Encoding) -> Tensor:
-        """Measure pairs, ``[B]`` in [0, 4]; a batch of one is compared with each of the other side."""
-        check_counts(a, b)
-        return (self.node_vectors(a) - self.node_vectors(b)).square().sum(dim=1)
-
-    def distance_matrix(self, a: Encoding, b: Encoding, *, byte_budget: int = 256 * 2**20) -> Tensor:
-        """Measure all of a against all of b, ``[N, M]``.
-
-        One matrix product, whose result is held as a whole: ``byte_budget`` does not divide it.
-        """
-        x, y = self.node_vectors(a), self.node_vectors(b)
-        return AF.weighted_squared_distance(x, y, torch.ones_like(x))
 
     @torch.no_grad()
     def explain(self, a: Encoding, b: Encoding, *, split: AF.Split = "matched") -> Explanation:

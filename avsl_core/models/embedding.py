@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from avsl_core import functional as AF
 from avsl_core.errors import ConfigError, EncodingError
 from avsl_core.models.backbone import Backbone, BackboneConfig
-from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
+from avsl_core.models.base import Encoding, Role, check_pair, check_widths
+from avsl_core.models.euclidean import EuclideanModel
 from avsl_core.models.explanation import Component, Explanation
 from avsl_core.models.heads import kaiming_fan_out
 from avsl_core.models.likeness import CellShares, common_grid, likeness_of
@@ -55,7 +56,7 @@ class EmbeddingEncoding(Encoding):
     maps: tuple[Tensor, ...] | None = None
 
 
-class EmbeddingModel(SimilarityModel):
+class EmbeddingModel(EuclideanModel):
     """Pooled maps, optionally projected; distance = mean over levels of the squared distance, in [0, 4].
 
     Args:
@@ -120,19 +121,6 @@ class EmbeddingModel(SimilarityModel):
             weight, bias = self.projections[-1].to(embedded), self.biases[-1].to(embedded)
             embedded = F.conv2d(embedded, weight[:, :, None, None], bias)
         return embedded, whole
-
-    def distance(self, a: Encoding, b: Encoding) -> Tensor:
-        """Measure pairs, ``[B]`` in [0, 4]; a batch of one is compared with each of the other side."""
-        check_counts(a, b)
-        return (self.node_vectors(a) - self.node_vectors(b)).square().sum(dim=1)
-
-    def distance_matrix(self, a: Encoding, b: Encoding, *, byte_budget: int = 256 * 2**20) -> Tensor:
-        """Measure all of a against all of b, ``[N, M]``.
-
-        One matrix product, whose result is held as a whole: ``byte_budget`` does not divide it.
-        """
-        x, y = self.node_vectors(a), self.node_vectors(b)
-        return AF.weighted_squared_distance(x, y, torch.ones_like(x))
 
     @torch.no_grad()
     def explain(self, a: Encoding, b: Encoding, *, split: AF.Split = "matched") -> Explanation:

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from avsl_core import functional as AF
 from avsl_core.errors import ConfigError, EncodingError
 from avsl_core.models.backbone import Backbone, BackboneConfig
-from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair, check_widths
+from avsl_core.models.base import Encoding, Role, check_pair, check_widths
+from avsl_core.models.euclidean import EuclideanModel
 from avsl_core.models.explanation import Component, Explanation
 from avsl_core.models.heads import kaiming_fan_out
 from avsl_core.models.likeness import CellShares, common_grid, likeness_of
@@ -86,7 +87,7 @@ class RamlEncoding(Encoding):
     maps: tuple[Tensor, ...] | None = None
 
 
-class RamlModel(SimilarityModel):
+class RamlModel(EuclideanModel):
     """Trunk, pooling, L2, linear, L2 on either side; distance = 1 - student(query) . teacher(gallery).
 
     Args:
@@ -97,6 +98,7 @@ class RamlModel(SimilarityModel):
     """
 
     method: ClassVar[str] = "raml"
+    scale: ClassVar[float] = 0.5
 
     def __init__(
         self,
@@ -176,19 +178,9 @@ class RamlModel(SimilarityModel):
         made = {_NAMES[side]: self.vectors(m, side) for side, m in zip(sides, maps, strict=True)}
         return RamlEncoding(**made, maps=tuple(maps) if keep_maps else None)
 
-    def distance(self, a: Encoding, b: Encoding) -> Tensor:
-        """Measure pairs, ``[B]`` in [0, 2]: a stands on the queries' side, b on the gallery's."""
-        check_counts(a, b)
-        # For unit vectors the same as 1 - u.v, and never below zero.
-        return (self._side(a, "query") - self._side(b, "gallery")).square().sum(dim=1) / 2.0
-
-    def distance_matrix(self, a: Encoding, b: Encoding, *, byte_budget: int = 256 * 2**20) -> Tensor:
-        """Measure all of a against all of b, ``[N, M]``.
-
-        One matrix product, whose result is held as a whole: ``byte_budget`` does not divide it.
-        """
-        x, y = self._side(a, "query"), self._side(b, "gallery")
-        return AF.weighted_squared_distance(x, y, torch.full_like(x, 0.5))
+    def compared(self, encoding: Encoding, role: Role) -> Tensor:
+        """The vectors of the network that looks at a side, of length 1."""
+        return self._side(encoding, role)
 
     @torch.no_grad()
     def explain(self, a: Encoding, b: Encoding, *, split: AF.Split = "matched") -> Explanation:
