@@ -6,17 +6,23 @@ import platform
 __all__ = ["keep_freed_memory"]
 
 # From glibc's malloc.h.
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 _LARGEST = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Let the process keep the memory that it frees, for the next pass of the network.
+    """Let the process keep the memory that it frees, for the next pass of the network, whichever thread does it.
 
     By default glibc maps every large tensor afresh and returns it to the system after use, so that each layer
     pays for clearing its pages again: on virtual machines half of the time of a pass
-    (``benchmarks/allocator.py``). The price is that the process stays as large as it ever was. For programs,
-    to be called at their start; the library itself never calls it.
+    (``benchmarks/allocator.py``). The price is that the process stays as large as it ever was.
+
+    By default, too, every thread frees into a pool of its own, which other threads cannot take from: what is
+    kept would be kept once for each thread that ever did a pass, and a server's threads come and go. Here all
+    threads share one pool (``benchmarks/soak.py``).
+
+    For programs, to be called at their start, before there are further threads; the library itself never
+    calls it.
 
     Returns:
         Whether the C library is glibc and took the settings.
@@ -24,5 +30,5 @@ def keep_freed_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _LARGEST), (_TOP_PAD, 256 * 2**20))
+    settings = ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, _LARGEST), (_TOP_PAD, 256 * 2**20))
     return all(mallopt(option, value) == 1 for option, value in settings)

@@ -4,14 +4,19 @@ import platform
 import subprocess
 import sys
 
+import pytest
+
 from avsl_core.memory import keep_freed_memory
 
-_PROGRAM = """
+_START = """
 import resource, sys
+from threading import Thread
 import numpy as np
 from avsl_core.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
+"""
+_ONE_THREAD = """
 def faults():
     for _ in range(5):
         np.ones(64 * 2**20, np.uint8).sum()
@@ -20,16 +25,40 @@ faults()
 before = faults()
 print(faults() - before)
 """
+# Each thread is still there while the next one works, so that none takes over another's pool.
+_MANY_THREADS = """
+def work(left):
+    pieces = [np.ones(2**20, np.uint8) for _ in range(48)]
+    del pieces
+    if left:
+        next = Thread(target=work, args=(left - 1,))
+        next.start()
+        next.join()
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+first = Thread(target=work, args=(0,))
+first.start()
+first.join()
+before = peak()
+work(5)
+print(peak() - before)
+"""
+glibc_only = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries are left alone")
 
 
-def page_faults(mode):
-    done = subprocess.run([sys.executable, "-c", _PROGRAM, mode], capture_output=True, text=True, check=True)
-    return int(done.stdout)
+def printed(program, mode):
+    command = [sys.executable, "-c", _START + program, mode]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
+@glibc_only
 def test_freed_memory_is_used_again_without_new_pages():
-    if platform.libc_ver()[0] == "glibc":
-        assert page_faults("keep") < page_faults("plain") / 10
+    assert printed(_ONE_THREAD, "keep") < printed(_ONE_THREAD, "plain") / 10
+
+
+@glibc_only
+def test_what_one_thread_freed_the_next_one_uses():
+    assert printed(_MANY_THREADS, "keep") < 48  # megabytes; six threads with a pool of their own keep 288
 
 
 def test_says_no_on_other_c_libraries(monkeypatch):
