@@ -17,6 +17,7 @@ from starlette.routing import Mount
 from app.door import Door, UrlSpace
 from app.look.access import FAVICON, own_head
 from app.quick_start import quick_building
+from app.sessions import bound_events, bound_sessions, bound_uploads
 from app.settings import Settings
 from app.site.stream_ends import StreamEnds
 from app.site.sweeper import Sweeper, SweeperOptions
@@ -124,6 +125,7 @@ def _mount(
     site: FastAPI, blocks: gr.Blocks, settings: Settings, look: Look, pictures: Iterable[Path]
 ) -> None:
     """What `blocks.launch` does besides serving."""
+    bound_events()
     with quick_building():
         blocks.queue(max_size=settings.queue, api_open=False)
     # It says so of every site with several pages, asked for or not.
@@ -157,6 +159,8 @@ def _mount(
     blocks.has_launched = True
     blocks.app = next(route.app for route in site.routes if isinstance(route, Mount))
     blocks._queue.set_server_app(blocks.app)
+    bound_sessions(blocks)
+    bound_uploads()
 
 
 def _lifespan(health: _Health, sweeper: Sweeper) -> Any:
