@@ -52,8 +52,7 @@ def bound_uploads(capacity: int = _UPLOADS) -> None:
 
 
 class _Session(SessionState):  # type: ignore[misc]
-    """State of one open page, without a second account of all that the page shows: that is for links of
-    Gradio's, and the app makes its own."""
+    """State of one open page, without an account of all that it shows: that is for links of Gradio's."""
 
     def __init__(self, blocks: gr.Blocks) -> None:
         # With no blocks named there is nothing to give an account of.

@@ -11,7 +11,7 @@ _LARGEST = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Let the process keep the memory that it frees, for the next pass of the network, whichever thread does it.
+    """Let the process keep the memory that it frees, for the next pass of the network in any thread.
 
     By default glibc maps every large tensor afresh and returns it to the system after use, so that each layer
     pays for clearing its pages again: on virtual machines half of the time of a pass
