@@ -22,6 +22,7 @@ from app.settings import Settings
 from app.site.stream_ends import StreamEnds
 from app.site.sweeper import Sweeper, SweeperOptions
 from app.work.turnstile import Turnstile
+from app.spring_clean import SpringClean
 
 __all__ = ["Look", "build_site", "upload_folder"]
 
@@ -88,7 +89,12 @@ def build_site(
             str(file) for block in blocks.blocks.values() for file in getattr(block, "keep_in_cache", ())
         },
     )
-    site = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(health, sweeper))
+    site = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=_lifespan(health, sweeper, SpringClean(turnstile)),
+    )
     site.add_exception_handler(Exception, _say_nothing)
     site.add_api_route("/healthz", _health_answer(health), methods=["GET", "HEAD"], include_in_schema=False)
     if doors is not None:
@@ -163,16 +169,18 @@ def _mount(
     bound_uploads()
 
 
-def _lifespan(health: _Health, sweeper: Sweeper) -> Any:
+def _lifespan(health: _Health, *background: Sweeper | SpringClean) -> Any:
     @asynccontextmanager
     async def lifespan(site: FastAPI) -> AsyncIterator[None]:
-        sweeper.start()
+        for part in background:
+            part.start()
         health.flags["ready"] = True
         try:
             yield
         finally:
             health.flags["ready"] = False
-            sweeper.stop()
+            for part in background:
+                part.stop()
 
     return lifespan
 

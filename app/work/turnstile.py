@@ -123,6 +123,7 @@ class Turnstile:
         self._changed = threading.Condition()
         self._queue: deque[object] = deque()
         self._turns: set[Turn] = set()
+        self._had = 0
 
     @contextmanager
     def turn(self) -> Iterator[Turn]:
@@ -163,6 +164,23 @@ class Turnstile:
             stuck = sum(turn.ends < late for turn in self._turns)
             return TurnstileState(len(self._turns), len(self._queue), stuck)
 
+    @property
+    def turns(self) -> int:
+        """How many turns have begun so far."""
+        return self._had
+
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Wait for a moment in which nobody has a turn.
+
+        Args:
+            seconds: The longest to wait.
+
+        Returns:
+            Whether it came.
+        """
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._turns, timeout=seconds)
+
     def _enter(self) -> Turn:
         place = object()
         with self._changed:
@@ -185,6 +203,7 @@ class Turnstile:
                 )
             turn = self.deadline()
             self._turns.add(turn)
+            self._had += 1
             return turn
 
     def _queue_is_full(self) -> bool:
