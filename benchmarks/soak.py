@@ -3,8 +3,9 @@
     python benchmarks/soak.py [--checkpoint default] [--comparisons 1000] [--workers 2] [--users 2] [--quick]
 
 Memory is that of the server and of all its processes (what they share counted once), taken after every tenth
-comparison. Growth is from the end of the warm-up to the end. Half-way a worker is killed without a warning;
-growth is told for both halves, because the new worker begins anew.
+comparison. Growth is from the end of the warm-up to the end; that of own memory leaves out what was read from
+files, whose share changes with what else uses the same libraries on this machine. Half-way a worker is killed
+without a warning; growth is told for both halves, because the new worker begins anew.
 """
 
 import argparse
@@ -33,10 +34,12 @@ class Record:
     Attributes:
         answers: Of the comparisons, in the order of their end.
         memory: Comparisons done, and megabytes held then.
+        own: The same without files: megabytes of the decoders, and of all else.
     """
 
     answers: list[Answer] = field(default_factory=list)
     memory: list[tuple[int, float]] = field(default_factory=list)
+    own: list[tuple[int, float, float]] = field(default_factory=list)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -57,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     document = soak(options) | {"machine": describe_machine()}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps({key: value for key, value in document.items() if key != "memory_mb"}, indent=1))
+    print(json.dumps({key: value for key, value in document.items() if "memory_mb" not in key}, indent=1))
 
 
 def soak(options: argparse.Namespace) -> dict[str, Any]:
@@ -83,10 +86,17 @@ def soak(options: argparse.Namespace) -> dict[str, Any]:
         "growth_before_the_kill_percent": growth([m for m in memory if options.warm_up <= m[0] <= half]),
         "growth_after_the_kill_percent": growth([m for m in memory if m[0] >= half + options.warm_up]),
         "growth_in_all_percent": growth([m for m in memory if m[0] >= options.warm_up]),
+        "growth_of_own_memory_percent": growth(
+            [(count, decoders + rest) for count, decoders, rest in record.own if count >= options.warm_up]
+        ),
         "uploads_files": len(uploads),
         "uploads_mb": round(sum(uploads) / 2**20, 1),
         "killed_worker": killed,
         "memory_mb": [[count, round(megabytes, 1)] for count, megabytes in memory],
+        "own_memory_mb": [
+            {"comparisons": count, "decoders": round(decoders, 1), "rest": round(rest, 1)}
+            for count, decoders, rest in record.own
+        ],
     }
 
 
@@ -103,7 +113,9 @@ def compare_many(served: Served, options: argparse.Namespace, numbers: range, re
                 with lock:
                     record.answers.append(answer)
                     if len(record.answers) % _EVERY == 0 or options.quick:
-                        record.memory.append((len(record.answers), served.memory_mb()))
+                        count = len(record.answers)
+                        record.memory.append((count, served.memory_mb()))
+                        record.own.append((count, *served.own_memory_mb()))
 
     with ThreadPoolExecutor(options.users) as pool:
         list(pool.map(use, range(options.users)))

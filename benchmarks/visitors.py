@@ -234,7 +234,18 @@ class Served:
 
     def memory_mb(self) -> float:
         """Memory that the family holds: resident, and what several share counted for each by its part."""
-        return sum(_memory_kb(pid) for pid in self.family()) / 1024
+        return sum(_memory_kb(pid, "Pss") for pid in self.family()) / 1024
+
+    def own_memory_mb(self) -> tuple[float, float]:
+        """Of that, what was not read from files: other programs that use the same libraries do not change it.
+
+        Returns:
+            The share of the processes that decode pictures, and that of all others.
+        """
+        shares = [0.0, 0.0]
+        for pid in self.family():
+            shares[b"decoding_child" not in _command(pid)] += _memory_kb(pid, "Pss_Anon") / 1024
+        return shares[0], shares[1]
 
     def kill_worker(self) -> int:
         """End a worker without a warning.
@@ -302,11 +313,11 @@ def _command(pid: int) -> bytes:
         return b""
 
 
-def _memory_kb(pid: int) -> int:
-    """Proportional set size: pages that processes share are counted once in all."""
+def _memory_kb(pid: int, kind: str) -> int:
+    """Proportional set size, as the kernel calls it: pages that processes share are counted once in all."""
     try:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+            if line.startswith(f"{kind}:"):
                 return int(line.split()[1])
     except OSError:
         pass

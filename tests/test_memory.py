@@ -1,4 +1,4 @@
-"""keep_freed_memory: changes the process's allocator where that is glibc, and nothing elsewhere."""
+"""Freed memory is kept for the next pass, and given back when asked, where the C library is glibc."""
 
 import platform
 import subprocess
@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from avsl_core.memory import keep_freed_memory
+from avsl_core.memory import keep_freed_memory, return_freed_memory
 
 _START = """
 import resource, sys
 from threading import Thread
 import numpy as np
-from avsl_core.memory import keep_freed_memory
+from avsl_core.memory import keep_freed_memory, return_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 """
@@ -43,6 +43,19 @@ before = peak()
 work(5)
 print(peak() - before)
 """
+# Between the pieces that go lie some that stay, so that the end of the heap stays where it is.
+_RETURNED = """
+def held():
+    pages = open("/proc/self/statm").read().split()[1]
+    return int(pages) * resource.getpagesize() // 2**20
+pieces = [np.ones(2**19, np.uint8) for _ in range(400)]
+stay = pieces[::40]
+del pieces
+before = held()
+if sys.argv[1] == "keep":
+    assert return_freed_memory()
+print(before - held())
+"""
 glibc_only = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries are left alone")
 
 
@@ -61,6 +74,12 @@ def test_what_one_thread_freed_the_next_one_uses():
     assert printed(_MANY_THREADS, "keep") < 48  # megabytes; six threads with a pool of their own keep 288
 
 
+@glibc_only
+def test_kept_memory_is_given_back_when_asked():
+    assert printed(_RETURNED, "keep") > 150  # megabytes, of 190 that were free
+
+
 def test_says_no_on_other_c_libraries(monkeypatch):
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert not keep_freed_memory()
+    assert not return_freed_memory()

@@ -49,6 +49,10 @@ def test_soak_tells_memory_and_uploads(measure):
     assert told["outcomes"] == {"ok": 24}
     assert len(told["memory_mb"]) == 24
     assert all(megabytes > 50 for _, megabytes in told["memory_mb"])
+    for (_, held), own in zip(told["memory_mb"], told["own_memory_mb"], strict=True):
+        assert own["decoders"] > 5
+        assert own["rest"] > 50
+        assert own["decoders"] + own["rest"] < 1.1 * held  # a moment later
     assert told["uploads_files"] >= 48
     assert told["growth_in_all_percent"] < 20  # a leak of pictures would show even here
 

@@ -134,6 +134,23 @@ def test_a_failure_gives_the_slot_back():
         assert turnstile.state.working == 1
 
 
+def test_turns_are_counted_when_they_begin_and_once():
+    turnstile = Turnstile()
+    with turnstile.turn(), turnstile.turn():
+        assert turnstile.turns == 1
+    with turnstile.turn():
+        assert turnstile.turns == 2
+
+
+def test_a_moment_without_work_is_waited_for(visitors):
+    here = visitors(slots=1)
+    assert here.turnstile.wait_until_idle(0)
+    here.come("a")
+    assert not here.turnstile.wait_until_idle(0.05)
+    threading.Timer(0.05, here.go, ["a"]).start()
+    assert here.turnstile.wait_until_idle(10)
+
+
 def test_long_work_gives_up_between_its_steps():
     now = [0.0]
     turnstile = Turnstile(work_s=180, clock=lambda: now[0])
