@@ -17,12 +17,12 @@ from starlette.routing import Mount
 from app.door import Door, UrlSpace
 from app.look.access import FAVICON, own_head
 from app.quick_start import quick_building
-from app.sessions import bound_events, bound_sessions, bound_uploads
 from app.settings import Settings
+from app.site.sessions import bound_events, bound_sessions, bound_uploads
+from app.site.spring_clean import SpringClean
 from app.site.stream_ends import StreamEnds
 from app.site.sweeper import Sweeper, SweeperOptions
 from app.work.turnstile import Turnstile
-from app.spring_clean import SpringClean
 
 __all__ = ["Look", "build_site", "upload_folder"]
 

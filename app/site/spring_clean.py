@@ -2,7 +2,7 @@
 
 import threading
 
-from app.turnstile import Turnstile
+from app.work.turnstile import Turnstile
 from avsl_core.memory import return_freed_memory
 
 __all__ = ["SpringClean"]

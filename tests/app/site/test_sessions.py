@@ -1,8 +1,6 @@
 """What Gradio remembers of pages and uploads stays within bounds, and pages still work with what is left."""
 
 import asyncio
-import sys
-from pathlib import Path
 
 import gradio as gr
 import gradio.routes
@@ -12,11 +10,9 @@ from gradio.route_utils import FileUploadProgressNotTrackedError
 from gradio.routes import App
 from gradio_client import Client
 
-from app.sessions import bound_sessions, bound_uploads
 from app.settings import Settings
-
-sys.path.insert(0, str(Path(__file__).parent))
-from door_site import served
+from app.site.sessions import bound_sessions, bound_uploads
+from tests.app.site.door_site import served
 
 
 class Page:

@@ -9,8 +9,8 @@ import pytest
 _PROGRAM = """
 import resource, sys, time
 import numpy as np
-from app.spring_clean import SpringClean
-from app.turnstile import Turnstile
+from app.site.spring_clean import SpringClean
+from app.work.turnstile import Turnstile
 from avsl_core.memory import keep_freed_memory
 def held():
     pages = open("/proc/self/statm").read().split()[1]
