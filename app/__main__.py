@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from app.quick_start import quick_imports
+from app.site.leaving import leave
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -133,4 +134,4 @@ if __name__ == "__main__":
         from avsl_core.memory import keep_freed_memory
 
     keep_freed_memory()
-    sys.exit(main())
+    leave(main())

@@ -21,7 +21,7 @@ from app.explore.builds import BuildDesk, BuildLimits
 from app.explore.page import ExplorePage
 from app.explore.shelf import DEMO_PICTURES, Demo, Shelf, default_folder
 from app.learn.page import LearnPage
-from app.look.access import access_css, page_title
+from app.look.access import access_css, page_foot, page_title
 from app.look.style import explore_css, learn_css, many_css, page_css, page_theme
 from app.many.bench import ManyBench
 from app.many.page import ManyPage
@@ -42,6 +42,7 @@ from avsl_core.images import ImageLimits
 __all__ = ["TITLE", "GalleryOptions", "Parts", "build_app", "build_pages", "build_parts", "serve"]
 
 TITLE = "How alike are two pictures, and why?"
+_FIRST = "Compare"  # what the menu calls the first page
 
 
 @dataclass(frozen=True)
@@ -146,26 +147,31 @@ def build_pages(parts: Parts, examples: Path = EXAMPLES) -> gr.Blocks:
     models, keep = parts.models, parts.keep
     explore = ExploreBench(parts.shelf)
     with quick_building(), OwnFilesBlocks(title=TITLE, analytics_enabled=False) as blocks:
-        gr.Navbar(main_page_name="Compare")
+        gr.Navbar(main_page_name=_FIRST)
         page_title("Compare", TITLE)
         ComparePage(models, load_pairs(examples), explore, keep).build()
         add_tools(parts.service)
+        page_foot()
     with quick_building(), blocks.route("Learn", "learn"):
-        gr.Navbar(main_page_name="Compare")
-        LearnPage(models).build()
+        gr.Navbar(main_page_name=_FIRST)
+        LearnPage(models, many=keep is not None).build()
+        page_foot()
     with quick_building(), blocks.route("Explore", "explore"):
-        gr.Navbar(main_page_name="Compare")
+        gr.Navbar(main_page_name=_FIRST)
         page_title("Explore", TITLE)
         ExplorePage(explore, BuildDesk(explore.shelf, parts.limits)).build()
+        page_foot()
     if keep is not None:  # its cells are links
         with quick_building(), blocks.route("Compare many", "many"):
-            gr.Navbar(main_page_name="Compare")
+            gr.Navbar(main_page_name=_FIRST)
             page_title("Compare many", TITLE)
             ManyPage(ManyBench(models, keep, examples)).build()
+            page_foot()
     with quick_building(), blocks.route("Bird lab", "lab"):
-        gr.Navbar(main_page_name="Compare")
+        gr.Navbar(main_page_name=_FIRST)
         page_title("Bird lab", TITLE)
         _build_lab(parts.birds)
+        page_foot()
     return blocks
 
 
@@ -212,7 +218,7 @@ def serve(
             blocks,
             turnstile=turnstile,
             look=Look(page_theme(), page_css(load_pairs()) + _all_css()),
-            doors=lambda site: add_doors(site, parts.service),
+            doors=lambda site: add_doors(site, parts.service, _pages(blocks), settings.root_path),
             pictures=[EXAMPLES],
             previews=lambda: parts.models.preview_folders,
         )
@@ -223,6 +229,11 @@ def serve(
                 share_site(site, settings, blocks.share_token)
 
         serve_site(site, settings, taken, on_ready=ready, on_stop=blocks.app.stop_event.set)
+
+
+def _pages(blocks: gr.Blocks) -> list[tuple[str, str]]:
+    """Address and title of each page, as the menu has them."""
+    return [(page[0], page[1] if page[0] else _FIRST) for page in blocks.pages]
 
 
 def _build_lab(checkpoint: Checkpoint) -> None:

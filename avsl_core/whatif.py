@@ -150,7 +150,7 @@ def _on_crop(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.boo
     if mask.ndim != 2 or mask.dtype != np.bool_:
         raise ConfigError(f"the mask must be true or false, [h, w], not {mask.dtype} {list(mask.shape)}")
     if not mask.any():
-        raise ConfigError("the mask is empty: mark the part that is to be painted over")
+        raise ConfigError("Nothing is painted yet: mark the part that is to be painted over")
     under = AF.mean_in_cells(torch.from_numpy(mask).double(), (height, width)).numpy()
     # What the sums of areas leave of rounding must not decide about a half.
     part: NDArray[np.bool_] = under > 0.5 - 1e-9

@@ -244,7 +244,7 @@ class Served:
         """
         shares = [0.0, 0.0]
         for pid in self.family():
-            shares[b"decoding_child" not in _command(pid)] += _memory_kb(pid, "Pss_Anon") / 1024
+            shares[b"decoding/child.py" not in _command(pid)] += _memory_kb(pid, "Pss_Anon") / 1024
         return shares[0], shares[1]
 
     def kill_worker(self) -> int:

@@ -167,9 +167,9 @@ def test_all_but_a_pixel_may_be_painted(checkpoint):
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        (np.zeros((SIDE, SIDE), bool), "the mask is empty"),
+        (np.zeros((SIDE, SIDE), bool), "Nothing is painted yet"),
         (np.ones((8, 8), bool), "covers the whole picture"),
-        (np.zeros((0, 0), bool), "the mask is empty"),
+        (np.zeros((0, 0), bool), "Nothing is painted yet"),
         (np.ones((SIDE, SIDE), np.uint8), "must be true or false"),
         (np.ones(SIDE, bool), "must be true or false"),
     ],

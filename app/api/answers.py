@@ -69,7 +69,7 @@ class VerdictWords:
     grade: Annotated[
         str,
         Field(
-            description="One of five steps, by the model's validation pairs; `unknown` if it carries none.",
+            description="One of five steps, by the pairs the model was tested with; `unknown` without.",
             json_schema_extra={"enum": list(_GRADES)},
         ),
     ]

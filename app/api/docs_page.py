@@ -2,58 +2,119 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
+
+from app.look.plain import plain_css
 
 __all__ = ["docs_html"]
 
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
-body { font: 16px/1.55 system-ui, sans-serif; max-width: 54rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
-h1 { font-size: 1.6rem; } h2 { margin-top: 2.5rem; font-size: 1.15rem; }
-code, pre { font: .9em/1.5 ui-monospace, monospace; }
-pre { background: var(--soft); padding: .75rem 1rem; overflow-x: auto; border-radius: .5rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0; }
-td { border-top: 1px solid var(--line); }
-td:last-child { width: 60%; }
+_SHEET = Path(__file__).with_name("docs.css")
+_CLIENT = """
+from gradio_client import Client, handle_file
+
+client = Client("ADDRESS", verbose=False)
+answer = client.predict(a=handle_file("one.jpg"), b=handle_file("two.jpg"), api_name="/compare")
+print(answer["verdict"]["words"], answer["distance"])
 """
+_MCP = """{"mcpServers": {"avsl": {"type": "http", "url": "ADDRESS/mcp"}}}"""
 
 
-def docs_html(schema: Mapping[str, Any]) -> str:
-    """Every address with its fields and its answer.
+def docs_html(schema: Mapping[str, Any], address: str, pages: Sequence[tuple[str, str]] = ()) -> str:
+    """Every address with its fields and its answer, for curl; and how other programs find the same functions.
 
     Args:
         schema: An OpenAPI schema.
+        address: Of the site, as its visitors write it, without a slash at its end.
+        pages: Address within the site and title of each page of the site.
     """
     info = schema["info"]
-    sections = "".join(
-        _section(schema, verb.upper(), path, operation)
+    operations = [
+        (verb.upper(), path, operation)
         for path, verbs in schema["paths"].items()
         for verb, operation in verbs.items()
+    ]
+    contents = "".join(
+        f'<li><a href="#{_anchor(path)}"><code>{escape(path.rpartition("/")[2])}</code></a></li>'
+        for _, path, _ in operations
     )
+    sheet = _SHEET.read_text(encoding="utf-8")
+    sections = "".join(_section(schema, address, *operation) for operation in operations)
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(info['title'])} for programs</title><style>{_STYLE}</style></head><body><main>"
-        f"<h1>{escape(info['summary'])} For programs</h1>"
-        f"<p>Version {escape(info['version'])} of the answers. One request, one answer. "
-        'The same as a schema: <a href="openapi.json">openapi.json</a>.</p>'
-        f"{sections}<h2>When it says no</h2><pre>{_ERROR}</pre>{_codes(schema)}</main></body></html>"
+        f"<title>For programs · {escape(info['summary'])}</title><style>{plain_css()}{sheet}</style></head>"
+        f"<body>{_site(pages)}<main><h1>For programs</h1>"
+        f"<p>{escape(info['title'])} answers programs as it answers people: one request, one answer. "
+        "There are three doors to the same functions. The names of the fields are the same at each.</p>"
+        f"{_doors(address)}<h2>Addresses</h2><p>Version {escape(info['version'])} of the answers. "
+        'The same as a schema, for generators: <a href="openapi.json">openapi.json</a>.</p>'
+        f'<nav aria-label="Addresses"><ul class="contents">{contents}'
+        f'<li><a href="#refusals">When it says no</a></li></ul></nav>{sections}'
+        '<h2 id="refusals">When it says no</h2>'
+        f"<p>Every refusal has this form. Programs may branch on the code.</p>{_code(_ERROR)}"
+        f"{_details('All codes', _codes(schema))}</main></body></html>"
+    )
+
+
+def _site(pages: Sequence[tuple[str, str]]) -> str:
+    """The way back to the pages."""
+    links = "".join(f'<a href="../../{escape(path)}">{escape(title)}</a>' for path, title in pages)
+    return (
+        f'<header class="site"><nav class="site" aria-label="Pages"><strong>AVSL</strong>{links}'
+        '<a href="docs" aria-current="page">For programs</a></nav></header>'
+    )
+
+
+def _doors(address: str) -> str:
+    curl = f"curl -F a=@one.jpg -F b=@two.jpg {address}/api/v1/compare"
+    shown = (
+        ("HTTP", "A form in, JSON out.", curl),
+        (
+            "Python, with gradio_client",
+            "The functions are endpoints of the same names.",
+            _CLIENT.strip().replace("ADDRESS", address),
+        ),
+        (
+            "MCP, for assistants",
+            "The tools are at <code>/mcp</code>. A picture is a <code>data:</code> address, or the key that "
+            "<code>/api/v1/pictures</code> gives for it. Most clients are told so in this way:",
+            _MCP.replace("ADDRESS", address),
+        ),
+    )
+    return "".join(f"<h3>{title}</h3><p>{words}</p>{_code(escape(code))}" for title, words, code in shown)
+
+
+def _anchor(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _code(text: str) -> str:
+    """Code, which may be scrolled, also by keyboard."""
+    return f'<pre tabindex="0">{text}</pre>'
+
+
+def _details(title: str, table: str) -> str:
+    return (
+        f'<details><summary>{title}</summary><div class="scrolled" tabindex="0" role="group" '
+        f'aria-label="{title}">{table}</div></details>'
     )
 
 
 _ERROR = escape('{"error": {"code": "unreadable_picture", "message": "what is wrong and what to do"}}')
 
 
-def _section(schema: Mapping[str, Any], verb: str, path: str, operation: Mapping[str, Any]) -> str:
+def _section(
+    schema: Mapping[str, Any], address: str, verb: str, path: str, operation: Mapping[str, Any]
+) -> str:
     fields = _fields(schema, _body(operation))
     answer = operation["responses"]["200"]["content"]
     shown = "".join(_answer(schema, kind, content) for kind, content in answer.items())
     return (
-        f"<section><h2><code>{verb} {escape(path)}</code></h2>"
-        f"<p>{escape(operation.get('description', ''))}</p>{_example(verb, path, fields)}"
+        f'<section id="{_anchor(path)}"><h3><code>{verb} {escape(path)}</code></h3>'
+        f"<p>{escape(operation.get('description', ''))}</p>{_example(address + path, fields)}"
         f"{_table('Fields of the form', fields)}{shown}</section>"
     )
 
@@ -120,7 +181,7 @@ def _table(title: str, fields: Mapping[str, tuple[str, str]]) -> str:
         for name, (kind, words) in fields.items()
     )
     head = "<tr><th>Field</th><th>Kind</th><th>Meaning</th></tr>"
-    return f"<details open><summary>{title}</summary><table>{head}{rows}</table></details>"
+    return _details(title, f"<table>{head}{rows}</table>")
 
 
 def _marked(words: str) -> str:
@@ -128,16 +189,24 @@ def _marked(words: str) -> str:
     return re.sub("`(.*?)`", r"<code>\1</code>", escape(words))
 
 
-def _example(verb: str, path: str, fields: Mapping[str, tuple[str, str]]) -> str:
+_VALUES = {
+    "gallery": "demo",
+    "side": "a",
+    "regions": "'[[0.4, 0.3, 0.2, 0.2]]'",
+    **dict.fromkeys(("x", "y"), "0.4"),
+    **dict.fromkeys(("width", "height"), "0.2"),
+}
+
+
+def _example(address: str, fields: Mapping[str, tuple[str, str]]) -> str:
     """What to type, with every file that the form needs."""
     parts = []
     for name, (kind, words) in fields.items():
         if "file" in kind:
             parts += [f"-F {name}=@{file}.jpg" for file in (("one", "two") if "list" in kind else (name,))]
         elif "default" not in words:
-            parts.append(f"-F {name}={'demo' if name == 'gallery' else '...'}")
-    line = " ".join(["curl", *parts, f"ADDRESS{path}"])
-    return f"<pre>{escape(line)}</pre>"
+            parts.append(f"-F {name}={_VALUES.get(name, '...')}")
+    return _code(escape(" ".join(["curl", *parts, address])))
 
 
 def _codes(schema: Mapping[str, Any]) -> str:

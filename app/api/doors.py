@@ -1,5 +1,6 @@
 """The doors for programs that an app of FastAPI opens; those of Gradio are opened within its Blocks."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,14 +17,18 @@ MCP_PATH = "/mcp"
 """Where the tools are."""
 
 
-def add_doors(site: FastAPI, service: Service) -> None:
+def add_doors(
+    site: FastAPI, service: Service, pages: Sequence[tuple[str, str]] = (), root_path: str = ""
+) -> None:
     """Answer below `PREFIX` and at `MCP_PATH`; to be called before Gradio is mounted, which takes the rest.
 
     Args:
         site: The app.
         service: What answers.
+        pages: Address within the site and title of each of its pages.
+        root_path: Path under which the site is served.
     """
-    site.include_router(router(service))
+    site.include_router(router(service, pages, root_path))
     site.router.routes.append(Route(MCP_PATH, _LateMcpDoor(service), include_in_schema=False))
 
 

@@ -1,6 +1,6 @@
 """The functions over plain HTTP: multipart forms in, JSON out, made for curl."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -33,11 +33,13 @@ ModelField = Annotated[
 ]
 
 
-def router(service: Service) -> APIRouter:
+def router(service: Service, pages: Sequence[tuple[str, str]] = (), root_path: str = "") -> APIRouter:
     """All addresses, to be included in an app.
 
     Args:
         service: What answers.
+        pages: Address within the site and title of each of its pages, to which the page for people leads.
+        root_path: Path under which the site is served.
     """
     limits = service.limits
     api = APIRouter(
@@ -137,11 +139,11 @@ def router(service: Service) -> APIRouter:
         with intake(limits.picture_bytes) as taking:
             return _json(service.keep_picture(_taken(taking, picture)))
 
-    _add_descriptions(api)
+    _add_descriptions(api, pages, root_path)
     return api
 
 
-def _add_descriptions(api: APIRouter) -> None:
+def _add_descriptions(api: APIRouter, pages: Sequence[tuple[str, str]], root_path: str) -> None:
     """The schema, a page that shows it, and what else is asked for below the prefix."""
     schema: dict[str, Any] = {}
 
@@ -163,8 +165,9 @@ def _add_descriptions(api: APIRouter) -> None:
         return JSONResponse(described())
 
     @api.get("/docs", include_in_schema=False)
-    def docs() -> Response:
-        return HTMLResponse(docs_html(described()))
+    def docs(request: Request) -> Response:
+        address = f"{request.url.scheme}://{request.url.netloc}{root_path}"
+        return HTMLResponse(docs_html(described(), address, pages))
 
     @api.api_route("/{address:path}", methods=_VERBS, include_in_schema=False)
     def nothing_here(address: str, request: Request) -> Response:

@@ -12,7 +12,7 @@ from app.compare.expert_part import ExpertPart
 from app.compare.results import Account, lesson_html, message_html, verdict_html, waiting_html
 from app.compare.steps import numbers_html, steps_html
 from app.compare.takeaway_row import TakeAwayRow
-from app.compare.touch_panel import STEPS_SCRIPT, TOUCH_SCRIPT, touch_html
+from app.compare.touch_panel import PICTURES_SCRIPT, STEPS_SCRIPT, TOUCH_SCRIPT, touch_html
 from app.compare.what_if import MEASURED_SCRIPT, read_painting, what_if_html
 from app.explore.bench import ExploreBench, LinkedPair
 from app.work.cache import LruCache
@@ -81,7 +81,7 @@ class ComparePage:
                 with gr.Row(elem_id="pictures"):
                     self.a = _picture("First picture", "picture-a", self.pairs[0].a.path)
                     self.b = _picture("Second picture", "picture-b", self.pairs[0].b.path)
-                gr.HTML(_SOURCES, elem_id="sources")
+                gr.HTML(_SOURCES, elem_id="sources", js_on_load=PICTURES_SCRIPT)
                 with gr.Row(elem_id="actions"):
                     compare = gr.Button("Compare", variant="primary", elem_id="compare")
                     swap = gr.Button("Swap", elem_id="swap")
@@ -147,7 +147,7 @@ class ComparePage:
         """What the address names: two pictures, an example or the first one, and the methods."""
         link = request.query_params
         choice = choose(self.models, link.get("method", ""), link.get("beside", ""))
-        origin = ""
+        origin, lost = "", False
         try:
             pair = self._linked(link)
             kept = None if self.keep is None else linked_pair(self.keep, link)
@@ -160,7 +160,7 @@ class ComparePage:
             shown = None if files is None else [self._shown(file, bench) for file in files]
             problems = list(choice.problems)
         except Exception as error:
-            files, shown, origin = None, None, ""
+            files, shown, origin, lost = None, None, "", True
             text = "This link cannot be followed right now: try again; the log of the app says more"
             if isinstance(error, AvslError):
                 text = str(error)
@@ -171,6 +171,8 @@ class ComparePage:
             answer = self._on_example(_example(link.get("example"), len(self.pairs)))(
                 choice.method, choice.beside
             )
+            if lost:  # what the link tells of regions was about other pictures
+                answer[4] = f"<div data-unlinked>{answer[4]}</div>"
         else:
             answer = [*shown, *self._results(*files, choice.method, choice.beside), origin]
         if problems:

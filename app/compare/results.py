@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from torch import Tensor
-
 from app.look.figures import pair_ruler
 from app.look.printable import printable, unbroken
 from app.work.models import ModelEntry
@@ -18,7 +16,6 @@ from avsl_core.models import Explanation
 
 __all__ = [
     "Account",
-    "balance_words",
     "columns_html",
     "lesson_html",
     "message_html",
@@ -26,7 +23,6 @@ __all__ = [
     "waiting_html",
 ]
 
-_PAIRS = "These are the pairs of pictures that this model was tested with."
 _LEVEL = "A {} is one of the depths at which the network takes a picture in: the higher, the later."
 
 
@@ -83,17 +79,6 @@ def waiting_html(text: str) -> str:
     return f'<section class="avsl-card avsl-waiting"><p>{escape(text)}</p></section>'
 
 
-def balance_words(maps: Sequence[Tensor]) -> str:
-    """What maps of one picture do, in figures.
-
-    Args:
-        maps: ``[H, W]`` each, added up.
-    """
-    apart = sum(float(values.clamp_min(0).sum()) for values in maps)
-    together = sum(float(values.clamp_max(0).sum()) for values in maps)
-    return f"pushes apart {apart:.3f}, pulls together {-together:.3f}"
-
-
 def columns_html(columns: Sequence[str]) -> str:
     """What two methods say, side by side; what one says as it is."""
     if len(columns) == 1:
@@ -108,7 +93,7 @@ def _verdict(account: Account, index: int) -> str:
     own = "distance" if index == 0 else "distance-beside"
     title = escape(account.model.title)
     plain = "".join(f"<p>{escape(sentence)}</p>" for sentence in plain_words(explanation).sentences)
-    rests = "" if account.pairs is None else f" <small>{_PAIRS}</small>"
+    rests = f" <small>{escape(verdict.basis)}</small>" if verdict.basis else ""
     # No number loses its percent sign at the end of a line.
     return unbroken(
         f'<section class="avsl-card avsl-answer" aria-label="Verdict of {title}">'

@@ -6,7 +6,7 @@ from html import escape
 
 from torch import Tensor
 
-from app.compare.results import Account, balance_words, columns_html
+from app.compare.results import Account, columns_html
 from app.compare.touch_panel import BEFORE, TOTAL, account_json, layers_of
 from app.look.figures import image_tag, legend
 from avsl_core.compare import Comparison
@@ -15,6 +15,7 @@ from avsl_core.explain.flow import draw_marginals, flow_svg, flow_table
 from avsl_core.explain.inline import picture_address
 from avsl_core.explain.levels import component_titles
 from avsl_core.explain.methods import account_words
+from avsl_core.explain.total import balance_words
 from avsl_core.models import Explanation, Flow
 
 __all__ = ["numbers_html", "steps_html"]
@@ -212,4 +213,4 @@ def _pushed(values: Tensor) -> float:
 
 
 def _pulled(values: Tensor) -> float:
-    return -float(values.clamp_max(0).sum())
+    return float((-values).clamp_min(0).sum())

@@ -57,7 +57,13 @@ const open = () => {
   if (file) save(file);
   const field = element.querySelector("[data-query]");
   if (!field) return;
-  field.value = new URL(field.dataset.query, location.href).href;
+  const address = new URL(field.dataset.query, location.href), view = {};
+  // Whatever on the page has a state that a link can carry answers at once.
+  document.dispatchEvent(new CustomEvent("avsl-view", { detail: view }));
+  const { left, ...values } = view;
+  for (const [name, value] of Object.entries(values)) address.searchParams.set(name, value);
+  element.querySelector(".left").textContent = left ? ` ${left}` : "";
+  field.value = address.href;
   copy(field);
 };
 element.addEventListener("click", event => {
@@ -174,9 +180,9 @@ class TakeAwayRow:
         return [reported(self.models, bench, bench.compare(*files)) for bench in benches]
 
     def _example(self, files: tuple[PictureFile, PictureFile]) -> int | None:
-        """Which example pair these are, counted from 1."""
+        """Which example pair these are, counted from 0 as addresses do."""
         given = [content_key(file.read()) for file in files]
-        for number, pair in enumerate(self.pairs, 1):
+        for number, pair in enumerate(self.pairs):
             if given == [content_key(pair.a.read()), content_key(pair.b.read())]:
                 return number
         return None
@@ -209,7 +215,8 @@ def link_html(query: str, keep: Keep | None) -> str:
         '<div class="avsl-link"><label><span>Link</span><input type="text" readonly data-query="'
         f'{escape(query)}" value="{escape(query)}"></label>'
         f'<button type="button" data-copy data-time="{time.time_ns()}">Copy</button></div>'
-        f'<p class="note" role="status"><span class="copied"></span>{escape(words)}</p>'
+        f'<p class="note" role="status"><span class="copied"></span>{escape(words)}'
+        '<span class="left"></span></p>'
     )
 
 

@@ -13,17 +13,26 @@ from typing import Any
 
 from torch import Tensor
 
-from app.compare.results import Account, balance_words
+from app.compare.results import Account
 from app.look.figures import legend
 from avsl_core import functional as AF
 from avsl_core.explain.bars import printed_parts
 from avsl_core.explain.heatmap import shared_scale
 from avsl_core.explain.inline import picture_address
 from avsl_core.explain.levels import component_titles
-from avsl_core.explain.total import total_maps
+from avsl_core.explain.total import balance_words, total_maps
 from avsl_core.models import CellLikeness, Explanation
 
-__all__ = ["BEFORE", "STEPS_SCRIPT", "TOTAL", "TOUCH_SCRIPT", "account_json", "layers_of", "touch_html"]
+__all__ = [
+    "BEFORE",
+    "PICTURES_SCRIPT",
+    "STEPS_SCRIPT",
+    "TOTAL",
+    "TOUCH_SCRIPT",
+    "account_json",
+    "layers_of",
+    "touch_html",
+]
 
 TOTAL, BEFORE = "total", "before"
 """Names of the layers that are no component: everything together, and before an adaptation."""
@@ -51,11 +60,14 @@ def _script(*names: str) -> str:
     return "\n".join((_SCRIPTS / name).read_text(encoding="utf-8") for name in names)
 
 
-TOUCH_SCRIPT = _script("heat.js", "region.js", "stage.js", "touch.js")
+TOUCH_SCRIPT = _script("heat.js", "region.js", "view.js", "stage.js", "touch.js")
 """What the panel does in the browser."""
 
 STEPS_SCRIPT = _script("heat.js", "steps.js")
 """What the steps from words to numbers do there: it draws with the same colours."""
+
+PICTURES_SCRIPT = _script("pictures.js")
+"""What the frames of the two pictures do there."""
 
 
 def touch_html(account: Account, *, of_two: bool = False) -> str:

@@ -29,6 +29,10 @@ watch("value", () => {
   const answer = element.querySelector(".avsl-measured")?.dataset;
   const detail = { side: answer?.side, key: answer?.key, crop: element.querySelector("img")?.src };
   document.dispatchEvent(new CustomEvent("avsl-measured", { detail }));
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const behavior = calm ? "auto" : "smooth";
+  const show = () => element.querySelector("[data-turn]")?.scrollIntoView({ behavior, block: "nearest" });
+  requestAnimationFrame(show); // the panel has made it visible by then
 });
 """
 

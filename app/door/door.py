@@ -213,7 +213,7 @@ class _Request:
         await self._send(message)
 
     async def _refuse(self, refusal: Refusal) -> None:
-        response = refusal.response(as_page=self.as_page)
+        response = refusal.response(as_page=self.as_page, root_path=self._root)
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":

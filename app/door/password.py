@@ -21,6 +21,7 @@ from starlette.types import Receive
 from app.door.pace import Attempts
 from app.door.refusals import Refusal
 from app.door.visits import Visit
+from app.look.plain import plain_css
 
 __all__ = ["Password"]
 
@@ -64,7 +65,9 @@ class Password:
         """Answer a form with a name and a password, of a browser or of gradio_client."""
         given = await _form_of(receive)
         if given is None:
-            return Refusal(400, "Give the name and the password as a form.").response(as_page=as_page)
+            return Refusal(400, "Give the name and the password as a form.").response(
+                as_page=as_page, root_path=self._root
+            )
         problem = await self._try(visit, *given)
         if problem is not None and as_page:
             return HTMLResponse(self._form(problem.words), problem.status, {"Cache-Control": "no-store"})
@@ -101,7 +104,11 @@ class Password:
 
     def _form(self, problem: str) -> str:
         alert = f'<p role="alert">{escape(problem)}</p>' if problem else ""
-        return _PAGE.replace("{alert}", alert).replace("{action}", f"{self._root}/login")
+        return (
+            _PAGE.replace("{css}", plain_css())
+            .replace("{alert}", alert)
+            .replace("{action}", f"{self._root}/login")
+        )
 
     def _session(self) -> str:
         ends = f"{int(time.time()) + _SESSION_S}"
@@ -162,12 +169,13 @@ _WRONG = Refusal(401, "The name or the password is wrong: try again.", _BASIC)
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>How alike are two pictures, and why?</title>
-<style>body { font: 1.1rem/1.6 system-ui, sans-serif; max-width: 22rem; margin: 16vh auto; padding: 0 1rem;
-color-scheme: light dark }
-label, input, button { display: block; width: 100%; box-sizing: border-box; font: inherit }
-input { padding: .5rem; margin-bottom: 1rem } button { padding: .6rem; cursor: pointer; background: #14697a;
-color: #fff; border: 0; border-radius: .5rem }</style>
-<main><h1 style="font-size: 1.4rem">How alike are two pictures, and why?</h1>{alert}
+<style>{css}main { max-width: 24rem; padding-top: 14vh; }
+label, input, button { display: block; width: 100%; box-sizing: border-box; font: inherit; }
+input { padding: .5rem .7rem; margin-bottom: 1rem; border: 1px solid var(--avsl-muted); border-radius: .6rem;
+background: var(--avsl-card); color: var(--avsl-ink); }
+button { padding: .6rem; cursor: pointer; background: var(--avsl-accent); color: var(--avsl-card); border: 0;
+border-radius: .75rem; font-weight: 600; }</style>
+<main><h1>How alike are two pictures, and why?</h1>{alert}
 <form method="post" action="{action}"><label for="name">Name</label>
 <input id="name" name="username" autocomplete="username" required>
 <label for="password">Password</label>

@@ -9,6 +9,8 @@ from types import MappingProxyType
 from starlette.formparsers import MultiPartException
 from starlette.responses import HTMLResponse, Response
 
+from app.look.plain import plain_css
+
 __all__ = ["CODES", "Refusal", "RefusalError"]
 
 CODES: Mapping[int, str] = MappingProxyType(
@@ -29,6 +31,24 @@ CODES: Mapping[int, str] = MappingProxyType(
 )
 """What programs may branch on."""
 
+_TITLES: Mapping[int, str] = MappingProxyType(
+    {
+        400: "This request cannot be read",
+        401: "A password is needed",
+        403: "This is not allowed",
+        404: "There is nothing here",
+        405: "This address works in another way",
+        408: "This took too long to arrive",
+        411: "This request cannot be read",
+        413: "This is too large",
+        421: "No site of this name",
+        429: "Too many requests",
+        500: "This failed",
+        507: "There is no room",
+    }
+)
+_NO_WAY = (421,)  # the first page would be refused as well
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -44,13 +64,30 @@ class Refusal:
     words: str
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def response(self, *, as_page: bool) -> Response:
-        """The answer, as a page for people or as JSON for programs; `detail` is what Gradio's pages show."""
+    def response(self, *, as_page: bool, root_path: str = "") -> Response:
+        """The answer, as a page for people or as JSON for programs; `detail` is what Gradio's pages show.
+
+        Args:
+            as_page: Whether it is for people.
+            root_path: Path under which the site is served.
+        """
         headers = {"Cache-Control": "no-store", **self.headers}
         if as_page:
-            return HTMLResponse(_PAGE.format(words=escape(self.words)), self.status, headers)
+            return HTMLResponse(self._page(root_path), self.status, headers)
         content = {"detail": self.words, "error": {"code": CODES[self.status], "message": self.words}}
         return Response(json.dumps(content), self.status, headers, media_type="application/json")
+
+    def _page(self, root_path: str) -> str:
+        title = _TITLES[self.status]
+        style = f"{plain_css()}main {{ max-width: 38rem; padding-top: 18vh; }}"
+        way = f'<p><a href="{escape(root_path)}/">To the first page</a></p>'
+        return (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<title>{title} · AVSL</title><style>{style}</style></head><body><main>"
+            f"<h1>{title}</h1><p>{escape(self.words)}</p>"
+            f"{'' if self.status in _NO_WAY else way}</main></body></html>"
+        )
 
 
 class RefusalError(MultiPartException):
@@ -62,9 +99,3 @@ class RefusalError(MultiPartException):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.words)
         self.refusal = refusal
-
-
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>Not here</title>
-<style>body {{ font: 1.1rem/1.6 system-ui, sans-serif; max-width: 34rem; margin: 20vh auto; padding: 0 1rem;
-color-scheme: light dark }}</style><p>{words}</p>"""

@@ -321,8 +321,9 @@ class ExplorePage:
 
     @_calm()
     def on_classes(self, state: ExploreState | None, classes: list[str] | None) -> list[Update]:
-        """Only neighbours of some classes."""
-        return self._answer(self._known(state).with_classes(classes or []))
+        """Only neighbours of some classes; nothing anew where the menu was left as it was."""
+        state, chosen = self._known(state), tuple(classes or ())
+        return [gr.skip()] * 6 if chosen == state.classes else self._answer(state.with_classes(chosen))
 
     @_calm()
     def on_mode(self, state: ExploreState | None, mode: str) -> list[Update]:

@@ -19,8 +19,9 @@ __all__ = ["LabPage"]
 
 _INTRO = (
     '<header class="avsl-head"><h1>Change a bird, and watch the model notice</h1><p>Two birds, the same to '
-    "the pixel until you change a part of the right one. Because the birds are drawn here, the true answer "
-    "is known: see how far apart the model finds them, and whether it looks where the change is.</p></header>"
+    "the pixel but for one part of the right one: its beak, to begin with, then whatever you change. Because "
+    "the birds are drawn here, the true answer is known: see how far apart the model finds them, and whether "
+    "it looks where the change is.</p></header>"
 )
 _OPENING = "scarlet-breasted finch"
 _SAVE = save_script(
@@ -36,6 +37,12 @@ _ARROWS = """() => document.getElementById("lab-change").addEventListener("keydo
   next.focus();
   next.click();
 })"""
+_ONLY = """
+element.addEventListener("click", event => {
+  const part = event.target.closest("[data-only]")?.dataset.only;
+  if (part) trigger("only", { part });
+});
+"""
 # Everything that touches the model queues with the Compare page, so that visitors share the processor.
 _MODEL: dict[str, Any] = {
     "concurrency_id": "model",
@@ -84,7 +91,7 @@ class LabPage:
             other_scene = gr.Button("Another scene", elem_id="lab-other-scene")
         with gr.Row(elem_id="lab"):
             with gr.Column(elem_id="lab-see"):
-                self.view = gr.HTML("", elem_id="lab-view")
+                self.view = gr.HTML("", elem_id="lab-view", js_on_load=_ONLY)
                 with gr.Row(elem_id="lab-tools"):
                     self.outline = gr.Checkbox(
                         False, label="Show the true outline", elem_id="lab-outline", container=False
@@ -130,6 +137,7 @@ class LabPage:
         other_bird.click(self.on_other_bird, now, everything, **_MODEL)
         other_scene.click(self.on_other_scene, now, results, **_MODEL)
         surprise.click(self.on_surprise, now, everything, **_MODEL)
+        self.view.only(self._on_only, now, everything, **_MODEL)
         reset.click(self.on_reset, [*now, self.part], everything, **_MODEL)
         # The last choice counts, also when it is made while an earlier one is still being worked out.
         gr.on(
@@ -163,12 +171,12 @@ class LabPage:
         return LabState(species, scene=0)
 
     def on_open(self, outline: bool) -> list[Update]:
-        """The opening pair, with a first change to look at."""
+        """The opening pair, with a first change to look at, which counts."""
         state = self.start()
         original = self.bench.species[state.species].bird.parts[state.part]
         palette = "scarlet" if original.palette != "scarlet" else "royal"
         look = Part(original.form, original.texture, palette)
-        return self._everything(state.with_part(state.part, look, original), outline, scored=False)
+        return self._everything(state.with_part(state.part, look, original).as_example(), outline)
 
     def on_family(self, state: LabState | None, outline: bool, family: str) -> list[Update]:
         """The first species of another family."""
@@ -214,6 +222,14 @@ class LabPage:
         clean = state.with_bird(state.species, state.scene, wild=state.wild)
         return self._everything(clean.with_part(part, look, bird.parts[part]), outline)
 
+    def on_only(self, state: LabState | None, outline: bool, part: str) -> list[Update]:
+        """Of several changed parts one stays changed."""
+        return self._everything(self._known(state).with_only(part), outline)
+
+    def _on_only(self, state: LabState | None, outline: bool, event: gr.EventData) -> list[Update]:
+        asked = event._data.get("part") if isinstance(event._data, dict) else None
+        return self.on_only(state, outline, asked if isinstance(asked, str) else "")
+
     def on_reset(self, state: LabState | None, outline: bool, part: str) -> list[Update]:
         """The right bird is the left one again; the menus stay with their part."""
         state = self._known(state)
@@ -235,10 +251,10 @@ class LabPage:
         """The score starts again."""
         return [self._known(state).without_tries(), score_html(())]
 
-    def _results(self, state: LabState, outline: bool, *, scored: bool = True) -> list[Update]:
+    def _results(self, state: LabState, outline: bool) -> list[Update]:
         """State, birds and maps, the same small, verdict, levels and score."""
         result = self.bench.result(state)
-        if scored and result.place is not None:
+        if result.place is not None:
             state = state.with_try(result.place)
         return [
             state,
@@ -249,12 +265,12 @@ class LabPage:
             score_html(state.tries),
         ]
 
-    def _everything(self, state: LabState, outline: bool, *, scored: bool = True) -> list[Update]:
+    def _everything(self, state: LabState, outline: bool) -> list[Update]:
         """Results, and every menu as the state says."""
         family = self.bench.species[state.species].family
         species = gr.update(choices=choices(self.families[family]), value=state.species)
         return [
-            *self._results(state, outline, scored=scored),
+            *self._results(state, outline),
             family,
             species,
             state.part,

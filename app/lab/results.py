@@ -56,7 +56,7 @@ def view_html(result: LabResult, state: LabState, *, outline: bool) -> str:
     maps = _all_levels(result, state, outline=outline)
     return (
         f'<div class="lab-birds" data-key="{escape(state.key)}">{birds}</div>'
-        f'<p class="lab-spot" role="status">{_spot_words(result, state)}</p>'
+        f'<p class="lab-spot" role="status">{_spot_words(result, state)}</p>{_several_html(state)}'
         f'<div class="lab-maps">{maps}</div>{legend()}'
     )
 
@@ -172,6 +172,21 @@ def _maps(
     return drawn
 
 
+def _several_html(state: LabState) -> str:
+    """Says that several parts differ, and offers to go back to one."""
+    if len(state.changes) < 2:
+        return ""
+    names = [part_words(part) for part in state.changed]
+    buttons = "".join(
+        f'<button type="button" class="lab-only" data-only="{part}">Only the {name}</button>'
+        for part, name in zip(state.changed, names, strict=True)
+    )
+    return (
+        f'<div class="lab-several"><p>{len(names)} parts differ now: {join_words(names)}. '
+        f"The score counts changes of one part.</p>{buttons}</div>"
+    )
+
+
 def _spot_words(result: LabResult, state: LabState) -> str:
     """Where the strongest spot is, and what that says."""
     if not state.changes:
@@ -187,7 +202,7 @@ def _spot_words(result: LabResult, state: LabState) -> str:
     if len(state.changes) > 1:
         found = result.spot.part in state.changed
         end = "one of the parts you changed" if found else f"though you changed {changed}"
-        return f"{_RING}: {where}, {end}. The score waits for single changes."
+        return f"{_RING}: {where}, {end}."
     if result.pointing is None:
         return f"The changed part is hidden here. The strongest spot is {where}."
     share = (

@@ -38,6 +38,7 @@ class LabState:
         part: The part whose menus are shown.
         changes: The parts of the right bird that look different, with their look, sorted by part.
         tries: All changes scored, oldest first.
+        example: Whether the change is the page's own example, which gives way to the visitor's first change.
     """
 
     species: str
@@ -46,6 +47,7 @@ class LabState:
     part: str = "beak"
     changes: tuple[tuple[str, Part], ...] = ()
     tries: tuple[Try, ...] = ()
+    example: bool = False
 
     @property
     def key(self) -> str:
@@ -60,7 +62,7 @@ class LabState:
 
     def with_bird(self, species: str, scene: int, *, wild: bool = False) -> "LabState":
         """Another bird, with nothing changed; the score goes on."""
-        return dataclasses.replace(self, species=species, scene=scene, wild=wild, changes=())
+        return dataclasses.replace(self, species=species, scene=scene, wild=wild, changes=(), example=False)
 
     def with_part(self, part: str, look: Part, original: Part) -> "LabState":
         """The right bird with another look of one part; its original look is no change.
@@ -71,9 +73,21 @@ class LabState:
             original: How it looks on the left bird.
         """
         # Sorted, so that two ways to one bird are one state.
-        others = {name: kept for name, kept in self.changes if name != part}
+        others = {} if self.example else {name: kept for name, kept in self.changes if name != part}
         after = others if look == original else others | {part: look}
-        return dataclasses.replace(self, part=part, changes=tuple(sorted(after.items(), key=lambda c: c[0])))
+        changes = tuple(sorted(after.items(), key=lambda c: c[0]))
+        return dataclasses.replace(self, part=part, changes=changes, example=False)
+
+    def with_only(self, part: str) -> "LabState":
+        """The right bird with the change of one part alone; as it is if that part is not changed."""
+        if part not in self.changed:
+            return self
+        changes = tuple(change for change in self.changes if change[0] == part)
+        return dataclasses.replace(self, part=part, changes=changes)
+
+    def as_example(self) -> "LabState":
+        """The same, as the page's own example."""
+        return dataclasses.replace(self, example=True)
 
     def with_try(self, place: Place) -> "LabState":
         """Score the present pair, if exactly one part is changed and the pair is new."""

@@ -26,10 +26,11 @@ class LearnBench:
 
     Args:
         models: What compares; the app's own model guides the tour if it is an AVSL model, else a shipped one.
+        many: Whether the site has a page that compares many pictures.
     """
 
-    def __init__(self, models: Models) -> None:
-        self.models = models
+    def __init__(self, models: Models, *, many: bool = False) -> None:
+        self.models, self.many = models, many
         self._guide: Workbench | None = None
         self._lock = Lock()
         self._changed: LruCache[EncodedPicture] = LruCache(16)

@@ -13,7 +13,7 @@ from app.work.examples import load_pairs
 __all__ = ["Trial", "fooled_html", "onwards_html", "trial_words", "try_trick"]
 
 _SIDE = 224
-_FOOLED = "You still knew what you saw: worth remembering wherever a machine judges pictures."
+_FOOLED = "The thing itself stayed the same: worth remembering wherever a machine judges pictures."
 _NOT_FOOLED = "Others may work: a machine knows only what it learned from."
 
 
@@ -74,8 +74,10 @@ def fooled_html(bench: LearnBench) -> str:
 def onwards_html(bench: LearnBench) -> str:
     """The other pages, and what this tour was measured with."""
     model = escape(bench.models.name(bench.guide))
+    many = ("many", "Compare many", "Two to fifty pictures: which group together, and which stands out?")
     doors = (
         (_pair_link(bench), "Compare", "The pair of this tour in full, and then two pictures of your own."),
+        *([many] if bench.many else []),
         ("explore", "Explore", "One picture against a whole gallery: what looks most alike?"),
         ("lab", "Bird lab", "Change a part of a bird, and see whether the machine notices."),
     )

@@ -41,10 +41,11 @@ class LearnPage:
 
     Args:
         models: What measures.
+        many: Whether the site has a page that compares many pictures.
     """
 
-    def __init__(self, models: Models) -> None:
-        self.bench = LearnBench(models)
+    def __init__(self, models: Models, *, many: bool = False) -> None:
+        self.bench = LearnBench(models, many=many)
 
     def build(self) -> None:
         """Lay out the page and connect its events."""

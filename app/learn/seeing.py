@@ -87,7 +87,7 @@ def nodes_html(bench: LearnBench) -> str:
         height, width = values.shape
         say = (
             f"<strong>{title}</strong>: {model.config.nodes} nodes look at {height} by {width} cells of "
-            f"the picture each. These {_NODES} answer most pointedly; the lit places are what they answer to."
+            f"the picture each. These {_NODES} answer most pointedly; the places where they answer are lit."
         )
         panels.append(Panel(f"{level + 1}", title, f'<div class="learn-four">{figures}</div>', say))
     whole = figure_html(

@@ -41,10 +41,10 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         "What the machine sees",
-        "The machine is a network of small detectors, and each has learned to answer to something of its "
-        "own. We call one a <strong>node</strong>. Nodes stand in <strong>levels</strong>, one above the "
-        "other: the higher, the more steps of the network a picture has gone through. Move the slider to see "
-        "what some of them answer to.",
+        "The machine is a network of small detectors, each of which answers to some places of a picture more "
+        "than to others. We call one a <strong>node</strong>. Nodes stand in <strong>levels</strong>, one "
+        "above the other: the higher, the more steps of the network a picture has gone through. Move the "
+        "slider to see where some of them answer.",
         nodes_html,
         ("jay",),
     ),
@@ -66,8 +66,8 @@ STEPS: tuple[Step, ...] = (
     Step(
         "Where it comes from",
         "Every part of the distance also has its place on the pictures. Orange places push the two apart, "
-        "blue ones pull them together, and places without colour do not matter. Look at one colour at a "
-        "time.",
+        "blue ones pull them together, and places without colour add nothing, or too little to see. Look at "
+        "one colour at a time.",
         places_html,
         _BIRDS,
     ),
@@ -81,15 +81,14 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         "Try to fool it",
-        "The machine knows only what it learned from, and it does not see as you do. Each trick changes a "
-        "picture so that you still know what it shows, and holds something else against it. Which does the "
-        "machine find nearer?",
+        "The machine knows only what it learned from. Each trick changes a picture but not the thing it "
+        "shows, and holds something else against it. Which does the machine find nearer?",
         fooled_html,
         ("heron-dagger", "heron-spoon", "jay", "jay-fan-crest", "owl"),
     ),
     Step(
         "Now you",
-        "You have seen how a distance is made, where it comes from, and how it can go wrong. Go on with "
+        "You have seen how a distance is made, where it comes from, and what may mislead it. Go on with "
         "pictures of your own.",
         onwards_html,
     ),

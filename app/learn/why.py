@@ -60,8 +60,8 @@ def places_html(bench: LearnBench) -> str:
             None,
             f"Orange adds {orange}, blue takes {blue} away: {total} is left, the distance.",
         ),
-        ("apart", "What pushes apart", "apart", f"Orange alone would make a distance of {orange}."),
-        ("together", "What pulls together", "together", f"Blue takes {blue} of that away."),
+        ("apart", "What pushes apart", "apart", f"The orange places alone add up to {orange}."),
+        ("together", "What pulls together", "together", f"The blue places alone take {blue} away."),
     )
     panels = []
     for key, title, side, say in parts:
@@ -104,7 +104,7 @@ def little_html(comparison: Comparison, levels: int) -> str:
     amount = f"{_tiny(share)} of the distance"
     return (
         f'<p class="learn-little">For this pair the lowest level, level 1, adds nearly nothing: '
-        f"{amount[:1].lower()}{amount[1:]}. This model decides nearly everything above it.</p>"
+        f"{amount[:1].lower()}{amount[1:]}. Here nearly everything comes from the levels above it.</p>"
     )
 
 

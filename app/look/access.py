@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from jinja2 import BaseLoader
 
-__all__ = ["FAVICON", "access_css", "own_head", "page_title", "rewritten_head"]
+__all__ = ["FAVICON", "access_css", "own_head", "page_foot", "page_title", "rewritten_head"]
 
 FAVICON = Path(__file__).with_name("favicon.ico")
 """The site's sign on the browser's tabs."""
@@ -26,6 +26,18 @@ _OURS = f"""<title>{_TITLE}</title>
 \t\t<meta property="og:description" content="{_WORDS}" />
 \t\t<meta name="twitter:card" content="summary" />
 \t"""
+_FOOT = '<p class="access-foot"><a href="api/v1/docs">For programs</a></p>'
+# Gradio marks the link of the present page for the eye only.
+_CURRENT = """
+const mark = () => document.querySelectorAll(".nav-holder nav a").forEach(link => {
+  if (link.classList.contains("active")) link.setAttribute("aria-current", "page");
+  else link.removeAttribute("aria-current");
+});
+mark();
+const menu = document.querySelector(".nav-holder");
+const changes = { subtree: true, childList: true, attributes: true, attributeFilter: ["class"] };
+if (menu) new MutationObserver(mark).observe(menu, changes);
+"""
 
 
 def page_title(name: str, title: str) -> None:
@@ -37,6 +49,11 @@ def page_title(name: str, title: str) -> None:
     """
     words = json.dumps(f"{name} · {title}")
     gr.HTML("", elem_classes="access-title", js_on_load=f"document.title = {words};")
+
+
+def page_foot() -> None:
+    """End the page that is being built as all pages end; and have the menu say which page this is."""
+    gr.HTML(_FOOT, js_on_load=_CURRENT)
 
 
 def access_css() -> str:

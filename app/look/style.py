@@ -7,6 +7,7 @@ import gradio as gr
 from app.work.examples import ExamplePair, thumbnail
 from avsl_core.explain.bars import BARS_CSS
 from avsl_core.explain.flow import FLOW_CSS
+from avsl_core.explain.scales import SCALES_CSS
 
 __all__ = ["explore_css", "learn_css", "many_css", "page_css", "page_theme"]
 
@@ -89,12 +90,12 @@ def page_theme() -> gr.themes.Base:
 
 
 def page_css(pairs: list[ExamplePair]) -> str:
-    """The style sheet: the page's own, the bars', and the pictures on the example buttons."""
+    """The style sheet: the page's own, the drawings', and the pictures on the example buttons."""
     buttons = "".join(
         f'#example-{index}::before {{ background-image: url("{thumbnail(pair)}"); }}\n'
         for index, pair in enumerate(pairs)
     )
-    return _SHEET.read_text(encoding="utf-8") + BARS_CSS + FLOW_CSS + buttons
+    return _SHEET.read_text(encoding="utf-8") + BARS_CSS + FLOW_CSS + SCALES_CSS + buttons
 
 
 def explore_css() -> str:

@@ -254,7 +254,9 @@ class ManyBench:
                 problems.append(f"{name}: is there twice; it is compared once")
             members.setdefault(key, Member(key, name, encoded, self._title(original)))
         if len(members) < FEWEST:
-            raise DataError("fewer than two different pictures can be used; choose 2 to 50 pictures")
+            raise DataError(
+                f"Fewer than two different pictures can be used; choose {FEWEST} to {MOST} pictures"
+            )
         with bench.turnstile.turn():
             many = compare_many(bench.checkpoint, [member.encoded for member in members.values()])
         yield Measured(tuple(members.values()), many, bench, self.models.name(bench), given.set)

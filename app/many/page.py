@@ -30,6 +30,7 @@ _INTRO = (
 )
 _FAILED = "This failed on our side: try again, or other pictures; the log of the app says more"
 _EXPIRED = "These pictures are no longer kept here: choose them again"
+_STAYS = "Still shown below: the set before"
 # Everything that touches the model queues here, so that visitors share the processor.
 _MODEL: dict[str, Any] = {
     "concurrency_id": "model",
@@ -95,9 +96,11 @@ class ManyPage:
         blocks = gr.context.Context.root_block
         assert blocks is not None
         blocks.load(self.on_open, None, answer, **_MODEL)
-        self.upload.upload(self.on_upload, [self.upload, self.method], answer, preprocess=False, **_MODEL)
+        self.upload.upload(
+            self.on_upload, [self.upload, self.method, self.state], answer, preprocess=False, **_MODEL
+        )
         for button, one in zip(examples, SETS, strict=True):
-            button.click(self._on_example(one.name), [self.method], answer, **_MODEL)
+            button.click(self._on_example(one.name), [self.method, self.state], answer, **_MODEL)
         self.method.input(self.on_method, [self.state, self.method], answer, **_MODEL)
         self.matrix.link(self.on_link, [self.state, self.method], [self.delivery], **_MODEL)
 
@@ -111,22 +114,22 @@ class ManyPage:
         except AvslError as error:
             given = self.bench.example("")
             problems.append(str(error))
-        yield from self._answer(given, choice.method, problems)
+        yield from self._answer(given, choice.method, problems, None)
 
-    def on_upload(self, payload: Any, method: object) -> Iterator[Answer]:
+    def on_upload(self, payload: Any, method: object, state: object = None) -> Iterator[Answer]:
         """New pictures."""
         payloads = payload if isinstance(payload, list) else [payload]
         files = [file for file in (picture_file(one) for one in payloads) if file is not None]
-        yield from self._answer(Given(tuple(files)), method, [])
+        yield from self._answer(Given(tuple(files)), method, [], state)
 
     def on_method(self, state: object, method: object) -> Iterator[Answer]:
         """The same pictures by another method."""
         try:
             given = self.bench.linked(_link(state))
         except AvslError:
-            yield ["", message_html(_EXPIRED), *[gr.skip()] * 5]
+            yield ["", _problems([_EXPIRED], state), *[gr.skip()] * 5]
             return
-        yield from self._answer(given, method, [])
+        yield from self._answer(given, method, [], state)
 
     def on_link(self, state: object, method: object) -> Update:
         """A link that leads back to this set."""
@@ -144,26 +147,26 @@ class ManyPage:
         return link_html(f"?{set_query(link, choice.method)}", kept)
 
     def _on_example(self, name: str) -> Any:
-        def show(method: object) -> Iterator[Answer]:
-            yield from self._answer(self.bench.example(name), method, [])
+        def show(method: object, state: object) -> Iterator[Answer]:
+            yield from self._answer(self.bench.example(name), method, [], state)
 
         return show
 
-    def _answer(self, given: Given, method: object, problems: list[str]) -> Iterator[Answer]:
-        """Look at the pictures and show what came out; what was there before stays until then."""
+    def _answer(self, given: Given, method: object, problems: list[str], state: object) -> Iterator[Answer]:
+        """Look at the pictures and show what came out; what was there before, `state`, stays until then."""
         choice = choose(self.bench.models, method)
         problems.extend(choice.problems)
         try:
-            for state in self.bench.measure(given, choice.method, problems):
-                if isinstance(state, Reading):
-                    yield [_reading(state), *[gr.skip()] * 6]
+            for step in self.bench.measure(given, choice.method, problems):
+                if isinstance(step, Reading):
+                    yield [_reading(step), *[gr.skip()] * 6]
                 else:
-                    yield self._shown(state, problems)
+                    yield self._shown(step, problems)
         except AvslError as error:
-            yield ["", _problems([*problems, str(error)]), *[gr.skip()] * 5]
+            yield ["", _problems([*problems, str(error)], state), *[gr.skip()] * 5]
         except Exception:
             log.exception("comparing many failed")
-            yield ["", _problems([*problems, _FAILED]), *[gr.skip()] * 5]
+            yield ["", _problems([*problems, _FAILED], state), *[gr.skip()] * 5]
 
     def _shown(self, measured: Measured, problems: list[str]) -> Answer:
         return [
@@ -181,8 +184,10 @@ def _link(state: object) -> dict[str, str]:
     return dict(state) if isinstance(state, Mapping) else {}
 
 
-def _problems(problems: list[str]) -> str:
-    return "".join(message_html(problem) for problem in dict.fromkeys(problems))
+def _problems(problems: list[str], stays: object = None) -> str:
+    """Each problem once, and that what was there before is still shown, if something was."""
+    note = f'<p class="note" role="status">{_STAYS}.</p>' if problems and _link(stays) else ""
+    return "".join(message_html(problem) for problem in dict.fromkeys(problems)) + note
 
 
 def _reading(reading: Reading) -> str:

@@ -1,5 +1,6 @@
 """Serves the site over HTTP until it is interrupted."""
 
+import asyncio
 import logging
 import signal
 import socket
@@ -18,7 +19,8 @@ __all__ = ["serve_site", "take_port"]
 
 log = logging.getLogger(__name__)
 
-_FAREWELL_S = 3  # for requests under way when the server is told to stop
+_FAREWELL_S = 2  # for answers under way when the server is told to stop
+_LAST_S = 0.5  # for what is left when they were cut off
 
 
 def take_port(settings: Settings) -> socket.socket:
@@ -48,6 +50,9 @@ def serve_site(
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
+    Answers under way then have two seconds to come to their end; what takes longer is cut off. Threads that
+    still work on such an answer are not waited for.
+
     Args:
         site: From :func:`app.site.asgi.build_site`.
         settings: What it was built with.
@@ -70,7 +75,29 @@ def serve_site(
     )
     server = _Server(config, on_ready, on_stop)
     logging.getLogger("uvicorn.error").addFilter(_is_news)
-    server.run(sockets=[port])
+    _run(server, port)
+
+
+def _run(server: uvicorn.Server, port: socket.socket) -> None:
+    """As `server.run` does, which at the end waits for every thread that is still at work, however long."""
+    factory = server.config.get_loop_factory() or asyncio.new_event_loop
+    loop = factory()
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(server.serve(sockets=[port]))
+        loop.run_until_complete(_end_tasks())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+async def _end_tasks() -> None:
+    """Cancel what is left, and give it a moment to take leave."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_LAST_S)
 
 
 class _Server(uvicorn.Server):

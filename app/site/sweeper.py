@@ -64,7 +64,7 @@ class Sweeper:
         """Look no more."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(timeout=5)
+            self._thread.join(timeout=1)
 
     def sweep(self) -> int:
         """Look once.

@@ -72,11 +72,12 @@ class Models:
         self.default = self._add(checkpoint)
         for other in others:
             self._add(other)
+        self._given = list(self._marks)
 
     @property
     def names(self) -> list[str]:
-        """What a visitor may choose from: the app's own first."""
-        return list(dict.fromkeys([*self._marks.copy(), *shipped_checkpoints()]))
+        """What a visitor may choose from: the app's own first, whatever others have asked for."""
+        return list(dict.fromkeys([*self._given, *shipped_checkpoints(), *self._marks.copy()]))
 
     @property
     def entries(self) -> list[ModelEntry]:

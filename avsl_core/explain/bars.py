@@ -146,8 +146,9 @@ def round_parts(values: Sequence[float], total: float, digits: int) -> tuple[lis
     """
     unit = Decimal(1).scaleb(-digits)
     exact = [Decimal(value) for value in values]
-    rounded_total = Decimal(total).quantize(unit, ROUND_HALF_EVEN)
-    floors = [value.quantize(unit, ROUND_FLOOR) for value in exact]
+    # Adding 0 takes the sign off a zero: nobody means "-0.000".
+    rounded_total = Decimal(total).quantize(unit, ROUND_HALF_EVEN) + 0
+    floors = [value.quantize(unit, ROUND_FLOOR) + 0 for value in exact]
     missing = int((rounded_total - sum(floors, Decimal(0))) / unit)
     by_remainder = sorted(range(len(exact)), key=lambda i: floors[i] - exact[i])
     # Parts whose sum is the total up to float rounding miss between 0 and len units.

@@ -68,7 +68,7 @@ def part_titles(names: Sequence[str], method: str = "") -> list[tuple[str, str]]
         title, gloss = _PARTS.get(name) or _stack_title(name, names)
         if method == "diml" and name != "structure":
             alone = len(names) == 2  # besides the structure
-            gloss = "the whole pictures against each other" if alone else gloss
+            title, gloss = ("Whole", "the pictures against each other") if alone else (title, gloss)
             gloss = ", ".join(filter(None, [gloss, "halved"]))
         titles.append((title, gloss))
     return titles

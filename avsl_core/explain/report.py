@@ -9,28 +9,31 @@ from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
 
-import torch
-from torch import Tensor
-
 from avsl_core.compare import Comparison
 from avsl_core.explain.bars import BARS_CSS, change_bars, level_bars, printed_parts
 from avsl_core.explain.flow import FLOW_CSS, draw_marginals, flow_svg, flow_table
-from avsl_core.explain.heatmap import color_of, draw_signed, shared_scale
+from avsl_core.explain.heatmap import draw_signed, shared_scale
 from avsl_core.explain.inline import picture_address
 from avsl_core.explain.levels import component_titles
 from avsl_core.explain.methods import SCALES_NOTE, account_words, method_words
 from avsl_core.explain.record import ModelPapers
 from avsl_core.explain.report_numbers import nodes_html, numbers_html
 from avsl_core.explain.report_style import REPORT_CSS
+from avsl_core.explain.scales import SCALES_CSS, legend, pair_ruler
 from avsl_core.explain.sentence import plain_words
-from avsl_core.explain.total import total_maps
+from avsl_core.explain.total import balance_words, total_maps
 from avsl_core.metrics import PairDistribution
 from avsl_core.models import SimilarityModel
-from avsl_core.models.explanation import Explanation, Flow
+from avsl_core.models.explanation import Component, Explanation, Flow
 
 __all__ = ["Reported", "report_page"]
 
 _SIDE = 336
+_CSS = REPORT_CSS + BARS_CSS + FLOW_CSS + SCALES_CSS
+_SCALES = (
+    '<p class="note">Each figure uses the whole colour scale: compare the two pictures of a figure, not the '
+    "figures.</p>"
+)
 
 _READING = (
     "The verdict says where this distance lies among pairs that the model was tested on: pairs of the same "
@@ -51,7 +54,7 @@ class Reported:
         comparison: What was found.
         papers: Of the model that measured.
         model: The model itself, for its linkages.
-        pairs: What the verdict rests on; None if the model has no validation pairs.
+        pairs: What the verdict rests on; None if the model has none to compare with.
     """
 
     comparison: Comparison
@@ -81,7 +84,7 @@ def report_page(
         A whole HTML document.
     """
     title = f"{names[0]} and {names[1]}"
-    parts = "".join(_account(*row, names, headed=len(accounts) > 1) for row in enumerate(accounts))
+    parts = "".join(_account(account, names, headed=len(accounts) > 1) for account in accounts)
     scales = f'<p class="note">{escape(SCALES_NOTE)}</p>' if len(accounts) > 1 else ""
     reading = "".join(f"<li>{escape(text)}</li>" for text in _READING)
     notes = dict.fromkeys(account_words(account.comparison.explanation).note for account in accounts)
@@ -92,7 +95,7 @@ def report_page(
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">'
-        f"<title>How alike: {escape(title)}</title><style>{REPORT_CSS}{BARS_CSS}{FLOW_CSS}</style></head>"
+        f"<title>How alike: {escape(title)}</title><style>{_CSS}</style></head>"
         f"<body><header><h1>How alike are two pictures, and why?</h1><p>{escape(title)}</p></header>"
         f"<main>{_pictures(accounts[0].comparison, names)}{scales}{parts}"
         f'<section><h2>How to read this</h2><ul class="reading">{reading}</ul></section>'
@@ -113,12 +116,13 @@ def _pictures(comparison: Comparison, names: tuple[str, str]) -> str:
     return f'<section class="pictures" aria-label="The two pictures">{figures}</section>'
 
 
-def _account(index: int, account: Reported, names: tuple[str, str], *, headed: bool) -> str:
+def _account(account: Reported, names: tuple[str, str], *, headed: bool) -> str:
     comparison, explanation = account.comparison, account.comparison.explanation
     verdict, words = comparison.verdict, account_words(explanation)
     head = f'<h2 class="method">{escape(account.title)}</h2>' if headed else ""
-    ruler = "" if account.pairs is None else _ruler(comparison.distance, account.pairs)
+    ruler = "" if account.pairs is None else pair_ruler(comparison.distance, account.pairs)
     note = f'<p class="note">{escape(words.note)}</p>' if words.note else ""
+    basis = f" <small>{escape(verdict.basis)}</small>" if verdict.basis else ""
     change = ""
     if explanation.before is not None:
         bars = change_bars(
@@ -127,12 +131,12 @@ def _account(index: int, account: Reported, names: tuple[str, str], *, headed: b
         change = f"<h3>Before and after the adaptation</h3>{bars}"
     return (
         f'{head}<section class="verdict"><p class="words">{escape(verdict.words)}</p>'
-        f"<p>{escape(verdict.sentence)} {escape(plain_words(explanation).text)}</p>"
+        f"<p>{escape(verdict.sentence)}{basis}</p><p>{escape(plain_words(explanation).text)}</p>"
         f'<p class="distance"><strong>{comparison.distance:.3f}</strong> distance; {escape(words.zero)}</p>'
         f"{ruler}</section>"
         f"<section><h2>What the distance is made of</h2>"
         f"{level_bars(explanation, component_titles(explanation))}{note}{change}</section>"
-        f'<section class="maps"><h2>Where it comes from</h2>{_legend(index)}{_maps(comparison)}</section>'
+        f'<section class="maps"><h2>Where it comes from</h2>{legend()}{_SCALES}{_maps(comparison)}</section>'
         f"{nodes_html(explanation, account.model)}{numbers_html(explanation, names)}"
     )
 
@@ -142,14 +146,13 @@ def _maps(comparison: Comparison) -> str:
     titles = component_titles(explanation)
     printed, _ = printed_parts(explanation)
     flow = "" if explanation.flow is None else _flow(comparison, explanation.flow)
-    whole = _figure(comparison, "Everything together", "", _mapped(explanation), total_maps(explanation))
+    whole = _whole(comparison, "Everything together", explanation)
     parts = "".join(
-        _figure(comparison, *titles[c.name], printed[c.name], (c.map_a, c.map_b))
+        _figure(comparison, *titles[c.name], printed[c.name], [c], shared_scale([c.map_a, c.map_b]))
         for c in explanation.components
     )
     if explanation.before is not None:
-        title, maps = "Everything before the adaptation", total_maps(explanation.before)
-        parts += _figure(comparison, title, "", _mapped(explanation.before), maps)
+        parts += _whole(comparison, "Everything before the adaptation", explanation.before)
     return f'{flow}<div class="total">{whole}</div><div class="parts">{parts}</div>'
 
 
@@ -159,14 +162,21 @@ def _mapped(explanation: Explanation) -> str:
     return total if explanation.exact else str(Decimal(total) - Decimal(printed["residual"]))
 
 
-def _figure(comparison: Comparison, title: str, gloss: str, value: str, maps: tuple[Tensor, Tensor]) -> str:
-    scale = shared_scale(maps)
+def _whole(comparison: Comparison, title: str, explanation: Explanation) -> str:
+    scale = shared_scale(total_maps(explanation))
+    return _figure(comparison, title, "", _mapped(explanation), explanation.components, scale)
+
+
+def _figure(
+    comparison: Comparison, title: str, gloss: str, value: str, parts: Sequence[Component], scale: float
+) -> str:
+    """Both pictures with the maps of some parts, each enlarged from its own cells, as pages draw them."""
     pictures = "".join(
-        f'<img src="{picture_address(draw_signed(side.crop, [values], scale, side=_SIDE))}" '
-        f'alt="Heatmap on the {which} picture, {escape(title)}: {_balance(values)}">'
-        for side, values, which in (
-            (comparison.a, maps[0], "first"),
-            (comparison.b, maps[1], "second"),
+        f'<img src="{picture_address(draw_signed(side.crop, maps, scale, side=_SIDE))}" '
+        f'alt="Heatmap on the {which} picture, {escape(title)}: {balance_words(maps)}">'
+        for side, maps, which in (
+            (comparison.a, [part.map_a for part in parts], "first"),
+            (comparison.b, [part.map_b for part in parts], "second"),
         )
     )
     small = f"<small>{escape(gloss)}</small>" if gloss else ""
@@ -174,11 +184,6 @@ def _figure(comparison: Comparison, title: str, gloss: str, value: str, maps: tu
         f'<figure><div class="pair">{pictures}</div><figcaption><strong>{escape(title)}</strong> '
         f"<span>{value}</span>{small}</figcaption></figure>"
     )
-
-
-def _balance(values: Tensor) -> str:
-    apart, together = float(values.clamp_min(0).sum()), -float(values.clamp_max(0).sum())
-    return f"pushes apart {apart:.3f}, pulls together {together:.3f}"
 
 
 def _flow(comparison: Comparison, flow: Flow) -> str:
@@ -195,54 +200,6 @@ def _flow(comparison: Comparison, flow: Flow) -> str:
         "match</strong><small>Lit cells count most; pale ones hardly take part.</small></figcaption></figure>"
         "</div>"
     )
-
-
-def _legend(index: int) -> str:
-    """The colour scale as a drawing: printers leave backgrounds out."""
-    stops = "".join(
-        f'<stop offset="{(step + 8) / 16:.4f}" stop-color="{color_of(step / 8)}"/>' for step in range(-8, 9)
-    )
-    return (
-        '<p class="legend"><span class="together">pulls together</span>'
-        '<svg viewBox="0 0 320 12" role="img" aria-label="Colour scale from blue, which pulls together, to '
-        f'orange, which pushes apart"><defs><linearGradient id="scale-{index}">'
-        f'{stops}</linearGradient></defs><rect width="320" height="12" rx="6" '
-        f'fill="url(#scale-{index})"/></svg>'
-        '<span class="apart">pushes apart</span></p>'
-        '<p class="note">Each figure uses the whole colour scale: compare the two pictures of a figure, not '
-        "the figures.</p>"
-    )
-
-
-def _ruler(distance: float, pairs: PairDistribution) -> str:
-    """Where the distance lies among those of validation pairs: the middle 90 % of each kind."""
-    top = 1.05 * max(distance, _quantile(pairs.different, 0.99))
-    left, width = 130, 470
-    rows, words = "", []
-    for index, (name, quantiles) in enumerate(
-        (("same kind", pairs.same), ("different kinds", pairs.different))
-    ):
-        low, middle, high = (_quantile(quantiles, share) for share in (0.05, 0.5, 0.95))
-        words.append(f"{name} {low:.2f} to {high:.2f}")
-        x, y = left + width * low / top, 8 + 26 * index
-        rows += (
-            f'<text x="0" y="{y + 11}">{name}</text><rect class="k{index}" x="{x:.1f}" y="{y}" '
-            f'width="{max(1.0, width * (high - low) / top):.1f}" height="12" rx="6"/>'
-            f'<rect class="median" x="{left + width * middle / top - 1:.1f}" y="{y}" width="2" height="12"/>'
-        )
-    here = left + width * distance / top
-    label = f"This pair at {distance:.3f}; middle 90 percent of validation pairs: {', '.join(words)}"
-    return (
-        f'<svg class="ruler" viewBox="0 0 600 56" role="img" aria-label="{escape(label)}">{rows}'
-        f'<line x1="{here:.1f}" x2="{here:.1f}" y1="2" y2="52"/></svg>'
-        '<p class="note">Middle 90 % of the validation pairs of this model, with the median; the line is '
-        "this pair. Left is closer.</p>"
-    )
-
-
-def _quantile(quantiles: tuple[float, ...], share: float) -> float:
-    values = torch.tensor(quantiles, dtype=torch.float64)
-    return float(torch.quantile(values, share))
 
 
 def _papers(account: Reported) -> str:

@@ -5,7 +5,7 @@ __all__ = ["REPORT_CSS"]
 REPORT_CSS = """
 :root { color-scheme: light dark; --avsl-accent: #14697a; --avsl-ink: #1b2329; --avsl-muted: #58646e;
   --avsl-line: #dfe5e9; --avsl-track: #e9edf0; --avsl-page: #fff; --avsl-together: #1b5eaa;
-    --avsl-apart: #b84a00; }
+    --avsl-apart: #b84a00; --avsl-card: var(--avsl-page); }
 @media (prefers-color-scheme: dark) { :root { --avsl-accent: #5fb4c3; --avsl-ink: #e8edf0;
   --avsl-muted: #9dabb5;
   --avsl-line: #2a343b; --avsl-track: #29333a; --avsl-page: #11161a; --avsl-together: #7fb2ee;
@@ -27,14 +27,7 @@ figcaption small, .note { display: block; color: var(--avsl-muted); font-size: .
   color: var(--avsl-accent); }
 .verdict p { margin: .3rem 0; } .verdict .words { margin-top: 1.75rem; }
 .distance strong { font-size: 1.6rem; font-variant-numeric: tabular-nums; }
-.ruler { display: block; width: 100%; max-width: 38rem; margin-top: .75rem; }
-.ruler text { font-size: 13px; fill: var(--avsl-muted); }
-.ruler .k0 { fill: var(--avsl-accent); opacity: .55; } .ruler .k1 { fill: var(--avsl-muted); opacity: .45; }
-.ruler .median { fill: var(--avsl-page); } .ruler line { stroke: var(--avsl-ink); stroke-width: 3; }
-.legend { display: flex; align-items: center; gap: .4rem .75rem; margin: 0;
-  font-weight: 550; font-size: .93rem; }
-.legend svg { flex: 0 1 20rem; min-width: 4rem; } .together { color: var(--avsl-together); }
-.apart { color: var(--avsl-apart); }
+.verdict small { color: var(--avsl-muted); font-size: .9rem; }
 .total { margin: 1rem 0 1.5rem; } .total > figure + figure, .total table + figure { margin-top: 1.25rem; }
 .parts { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1.25rem 1rem; }
 .avsl-table, .cells { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .88rem; }

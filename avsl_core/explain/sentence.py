@@ -87,7 +87,7 @@ def plain_words(
     if explanation.total <= _ZERO:
         return PlainWords(
             (
-                "To the model the two pictures are the same: the distance is zero.",
+                "To the model the two pictures are the same.",
                 "Nothing in either of them sets them apart.",
             )
         )

@@ -78,8 +78,9 @@ def _head(draw: Draw, comparison: Comparison) -> None:
     words = comparison.verdict.words
     size = next(size for size in (88, 72, 60, 48) if draw.textlength(words, _font(size, bold=True)) <= room)
     draw.text((_MARGIN, 150), words, _ACCENT, _font(size, bold=True), anchor="ls")
-    sentence = comparison.verdict.sentence
-    font = _font(28 if draw.textlength(sentence, _font(28)) <= 1230 else 25)
+    verdict = comparison.verdict
+    sentence = " ".join(filter(None, [verdict.sentence, verdict.basis]))
+    font = next((f for f in map(_font, (28, 25)) if len(_wrapped(draw, sentence, f, 1230)) <= 2), _font(22))
     for index, line in enumerate(_wrapped(draw, sentence, font, 1230)[:2]):
         draw.text((_MARGIN, 206 + 38 * index), line, _INK, font, anchor="ls")
 
@@ -87,11 +88,13 @@ def _head(draw: Draw, comparison: Comparison) -> None:
 def _pictures(sheet: Image.Image, draw: Draw, comparison: Comparison, names: tuple[str, str]) -> int:
     """The two pictures as the model saw them, and beside them where the distance comes from."""
     side = (_SIZE[0] - 2 * _MARGIN - 3 * _GAP) // 4
-    maps = total_maps(comparison.explanation)
-    scale = shared_scale(maps)
+    parts = comparison.explanation.components
+    # Every part is enlarged from its own cells, as the page does it: coarse ones stay smooth in the sum.
+    maps = [part.map_a for part in parts], [part.map_b for part in parts]
+    scale = shared_scale(total_maps(comparison.explanation))
     crops = comparison.a.crop, comparison.b.crop
     tiles = [*(_resized(crop, side) for crop in crops)]
-    tiles += [draw_signed(crop, [values], scale, side=side) for crop, values in zip(crops, maps, strict=True)]
+    tiles += [draw_signed(crop, values, scale, side=side) for crop, values in zip(crops, maps, strict=True)]
     captions = [*(_shown(name) for name in names), "where it comes from, first", "and second picture"]
     fallback = ["first picture", "second picture", "", ""]
     for index, (tile, caption, other) in enumerate(zip(tiles, captions, fallback, strict=True)):

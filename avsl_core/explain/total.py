@@ -8,7 +8,7 @@ from torch import Tensor
 from avsl_core import functional as AF
 from avsl_core.models.explanation import Explanation
 
-__all__ = ["sum_of_maps", "total_maps"]
+__all__ = ["balance_words", "sum_of_maps", "total_maps"]
 
 
 def total_maps(explanation: Explanation) -> tuple[Tensor, Tensor]:
@@ -35,3 +35,18 @@ def sum_of_maps(maps: Sequence[Tensor]) -> Tensor:
     """
     grid = max(m.shape[0] for m in maps), max(m.shape[1] for m in maps)
     return torch.stack([AF.regrid(m, grid) for m in maps]).sum(dim=0)
+
+
+def balance_words(maps: Sequence[Tensor]) -> str:
+    """What maps of one picture do, in figures.
+
+    Args:
+        maps: ``[H, W]`` each; what pushes and what pulls is added up over all of them.
+
+    Example:
+        >>> balance_words([torch.tensor([[0.5, 0.0]])])
+        'pushes apart 0.500, pulls together 0.000'
+    """
+    apart = sum(float(values.clamp_min(0).sum()) for values in maps)
+    together = sum(float((-values).clamp_min(0).sum()) for values in maps)
+    return f"pushes apart {apart:.3f}, pulls together {together:.3f}"

@@ -5,7 +5,10 @@ from typing import Literal
 
 from avsl_core.metrics import PairDistribution
 
-__all__ = ["Grade", "Verdict", "judge"]
+__all__ = ["PAIRS_NOTE", "Grade", "Verdict", "judge"]
+
+PAIRS_NOTE = "These are the pairs of pictures that this model was tested with."
+"""What the pairs are of which a verdict speaks."""
 
 Grade = Literal["very alike", "alike", "in between", "different", "very different", "unknown"]
 
@@ -39,6 +42,11 @@ class Verdict:
     sentence: str
     same_farther: float | None = None
     different_closer: float | None = None
+
+    @property
+    def basis(self) -> str:
+        """What pairs the sentence speaks of; empty if it speaks of none."""
+        return PAIRS_NOTE if " pair" in self.sentence and self.grade != "unknown" else ""
 
 
 def judge(distance: float, pairs: PairDistribution | None) -> Verdict:
@@ -85,7 +93,7 @@ def _without_yardstick(distance: float) -> Verdict:
     if distance <= _ZERO:
         sentence = "The model sees no difference at all: the distance is zero."
         return Verdict("unknown", "Identical to the model", sentence)
-    sentence = "This checkpoint carries no validation pairs to compare with: smaller is closer."
+    sentence = "No pairs of pictures that this model was tested with are known here: smaller is closer."
     return Verdict("unknown", _WORDS["unknown"], sentence)
 
 

@@ -30,6 +30,10 @@ def test_no_printed_part_is_a_whole_unit_off(values):
     assert all(abs(float(part) - value) <= 0.001 + 1e-9 for part, value in zip(parts, values, strict=True))
 
 
+def test_nothing_is_printed_without_a_sign():
+    assert round_parts([-0.0, -1e-12], -1e-12, 3) == (["0.000", "0.000"], "0.000")
+
+
 def test_attributes_carry_the_exact_values(explanation):
     html = level_bars(explanation, component_titles(explanation))
     total, *parts = [float(value) for value in re.findall(r'data-value="([^"]+)"', html)]

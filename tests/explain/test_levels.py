@@ -30,7 +30,7 @@ def test_a_part_that_is_not_known_keeps_its_name():
     [
         ("cgd", ["S", "M", "G"], ["Mean", "Maximum", "Generalised mean"]),
         ("raml", ["low", "high"], ["Low resolution", "High resolution"]),
-        ("diml", ["level1", "structure"], ["Level 1", "Structure"]),
+        ("diml", ["level1", "structure"], ["Whole", "Structure"]),
         ("diml", ["S", "M", "G", "structure"], ["Mean", "Maximum", "Generalised mean", "Structure"]),
     ],
 )

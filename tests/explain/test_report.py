@@ -6,9 +6,13 @@ import pytest
 
 from avsl_core.checkpoint import Checkpoint
 from avsl_core.compare import Comparison, EncodedPicture
+from avsl_core.explain.heatmap import draw_signed, shared_scale
+from avsl_core.explain.inline import picture_address
 from avsl_core.explain.record import ModelPapers
 from avsl_core.explain.report import Reported, report_page
-from avsl_core.explain.verdict import judge
+from avsl_core.explain.scales import legend, pair_ruler
+from avsl_core.explain.total import total_maps
+from avsl_core.explain.verdict import PAIRS_NOTE, judge
 from avsl_core.images import Preprocess
 from avsl_core.metrics import PairDistribution
 
@@ -122,10 +126,18 @@ def test_two_methods_stand_in_one_report_with_a_word_on_their_scales(avsl, cgd, 
     assert page.count("The first picture as the model saw it") == 1
 
 
-def test_no_two_elements_of_a_report_have_one_id(avsl, cgd, pictures):
-    page = report_page([account(avsl, pictures), account(cgd, pictures)], ("a", "b"))
-    ids = re.findall(r'\bid="([^"]+)"', page)
-    assert len(ids) == len(set(ids)) >= 2
+def test_it_is_read_by_the_same_scales_as_the_page(page, reported):
+    assert legend() in page
+    assert pair_ruler(reported.comparison.distance, PAIRS) in page
+    assert PAIRS_NOTE in page
+
+
+def test_the_map_of_everything_is_drawn_part_by_part_as_the_page_draws_it(avsl, pictures):
+    reported = account(avsl, pictures)
+    explanation, crop = reported.comparison.explanation, reported.comparison.a.crop
+    maps = [component.map_a for component in explanation.components]
+    drawn = draw_signed(crop, maps, shared_scale(total_maps(explanation)), side=336)
+    assert picture_address(drawn) in report_page([reported], ("a", "b"))
 
 
 def test_names_are_text_and_nothing_else(avsl, pictures):

@@ -7,8 +7,10 @@ from PIL import Image
 
 from avsl_core.checkpoint import Checkpoint
 from avsl_core.compare import Comparison, EncodedPicture
+from avsl_core.explain.heatmap import draw_signed, shared_scale
 from avsl_core.explain.record import ModelPapers
 from avsl_core.explain.sheet import sheet_png
+from avsl_core.explain.total import total_maps
 from avsl_core.explain.verdict import judge
 from avsl_core.images import Preprocess
 from avsl_core.models.explanation import Component, Explanation
@@ -76,6 +78,19 @@ def test_orange_pushes_apart_and_blue_pulls_together():
     apart, together = (np.asarray(drawn(made_of(level1=v)))[500, 1200].astype(int) for v in (0.5, -0.5))
     assert apart[0] > apart[2] + 40
     assert together[2] > together[0] + 40
+
+
+def test_maps_of_different_resolution_are_each_enlarged_smoothly_and_then_added_up():
+    generator = torch.Generator().manual_seed(0)
+    maps = [torch.rand(side, side, generator=generator, dtype=torch.float64) / side**2 for side in (2, 8)]
+    parts = tuple(Component(f"level{n}", 2 * float(m.sum()), m, m) for n, m in enumerate(maps))
+    explanation = Explanation("avsl", sum(part.value for part in parts), parts)
+    side = 426  # of each of the four pictures
+    scale = shared_scale(total_maps(explanation))
+    expected = draw_signed(compared(explanation).a.crop, maps, scale, side=side)
+    sheet, left = np.asarray(drawn(explanation)), 72 + 2 * (side + 24)
+    inside = slice(40, side - 40)
+    assert (sheet[300 : 300 + side, left : left + side][inside, inside] == expected[inside, inside]).all()
 
 
 def test_many_parts_and_long_or_foreign_names_still_fit():

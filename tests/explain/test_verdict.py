@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avsl_core.errors import DataError
-from avsl_core.explain.verdict import judge
+from avsl_core.explain.verdict import PAIRS_NOTE, judge
 from avsl_core.metrics import PairDistribution
 
 SEPARATE = PairDistribution((0.2, 0.4), (1.0, 1.4), same_count=10, different_count=90)
@@ -62,11 +62,16 @@ def test_zero_distance_is_called_identical():
     assert judge(0.0, None).words == "Identical to the model"
 
 
+def test_only_a_sentence_about_pairs_says_which_pairs_are_meant():
+    assert judge(0.55, OVERLAPPING).basis == PAIRS_NOTE
+    assert [judge(0.0, OVERLAPPING).basis, judge(0.4, None).basis] == ["", ""]
+
+
 def test_without_pairs_no_grade_is_claimed():
     verdict = judge(0.4, None)
     assert verdict.grade == "unknown"
     assert verdict.same_farther is None
-    assert "no validation pairs" in verdict.sentence
+    assert "No pairs of pictures that this model was tested with" in verdict.sentence
 
 
 def test_a_distance_that_is_no_number_is_refused():

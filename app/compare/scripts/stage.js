@@ -45,8 +45,11 @@ const drawStrokes = (pen, size, side, colour) => {
   for (const { side: on, radius, points } of strokes) {
     if (on !== side) continue;
     pen.lineWidth = 2 * radius * size;
+    pen.beginPath(); // a line without length is not drawn: where it starts is a dot of its own
+    pen.arc(points[0][0] * size, points[0][1] * size, radius * size, 0, 7);
+    pen.fill();
     pen.beginPath();
-    for (const [x, y] of points.length > 1 ? points : [points[0], points[0]]) pen.lineTo(x * size, y * size);
+    for (const [x, y] of points) pen.lineTo(x * size, y * size);
     pen.stroke();
   }
 };

@@ -47,6 +47,15 @@ const show = () => {
   document.querySelector("#what-if [data-turn]")?.toggleAttribute("hidden", !answered);
   draw();
 };
+// What a link carried, for the comparison that it led to.
+const restore = view => {
+  if (["point", "paint"].includes(view.tool)) tool = view.tool;
+  if (account.layers.some(one => one.name === view.layer)) layer = view.layer;
+  if (view.region && account.likeness) { region = view.region; pinned = true; }
+  strokes = view.strokes;
+  const fill = find("[data-do=fill]");
+  if ([...fill.options].some(option => option.value === view.fill)) fill.value = view.fill;
+};
 const forget = () => {
   region = start = stroke = painted = ring = null;
   pinned = busy = answered = false;
@@ -212,7 +221,14 @@ document.addEventListener("avsl-measured", event => {
   picture.decode().then(() => { painted = { side, picture }; show(); });
 });
 
+document.addEventListener("avsl-view", event => {
+  if (!account) return;
+  const held = pinned ? region : null;
+  Object.assign(event.detail, viewOf({ tool, layer, region: held, strokes, fill: find("[data-do=fill]").value }));
+});
+
 // --- a new comparison ---
+let opened = false;
 const observer = new ResizeObserver(draw);
 const renew = () => {
   const text = panel()?.dataset.account ?? "";
@@ -222,6 +238,8 @@ const renew = () => {
     forget();
     heats.clear();
     if (account && !account.layers.some(one => one.name === layer)) layer = "total";
+    if (account && !opened && !find("[data-unlinked]")) restore(viewIn(new URLSearchParams(location.search)));
+    opened ||= Boolean(account);
   }
   if (!account) return;
   observer.observe(find(".avsl-stage"));

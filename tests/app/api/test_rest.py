@@ -1,8 +1,13 @@
 """The functions over plain HTTP, through a real server."""
 
+import html
 import io
 import json
+import re
+import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import urllib.parse
@@ -15,6 +20,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from app.api.answers import Box, as_json
+from app.api.doors import MCP_PATH
 from app.api.errors import RequestError
 from app.api.pictures import intake
 from app.api.rest import router
@@ -176,13 +182,68 @@ class TestSchema:
                 answer = answer["$ref"]
                 assert "version" in schema["components"]["schemas"][answer.rpartition("/")[2]]["properties"]
 
-    def test_the_page_for_people_needs_nothing_from_outside(self, api):
+    def test_the_page_for_people_tells_of_every_address(self, api):
         response = api.get("/docs")
         assert response.headers["content-type"].startswith("text/html")
         for path in ("compare", "compare_many", "search", "region", "what_if", "pictures", "models"):
-            assert f"/api/v1/{path}<" in response.text or f"/api/v1/{path}</" in response.text
-        for outside in ("http:", "https:", "//", "<script", "<link", "@import", "src="):
-            assert outside not in response.text
+            assert f"/api/v1/{path}</code>" in response.text
+            assert f'<a href="#{path}">' in response.text
+            assert f'<section id="{path}">' in response.text
+
+    def test_the_page_for_people_needs_nothing_from_outside(self, api):
+        page = api.get("/docs").text
+        assert not re.findall(r"<(?:script|link|img)|@import|url\(", page)
+        links = re.findall(r'href="([^"]*)"', page)
+        assert links
+        assert not [link for link in links if "//" in link]
+
+    def test_the_page_for_people_names_the_address_that_it_was_asked_at(self, api, api_address):
+        page = api.get("/docs").text
+        assert f"{api_address}/api/v1/compare</pre>" in page
+        assert "ADDRESS" not in page
+        other = api.get("/docs", headers={"Host": "birds.example"}).text
+        assert "http://birds.example/api/v1/compare</pre>" in other
+
+    def test_the_page_for_people_names_the_path_under_which_the_site_is_served(self, api_service):
+        site = FastAPI()
+        site.include_router(router(api_service, [("", "First"), ("other", "Second")], "/birds"))
+        page = TestClient(site, base_url="https://all.example").get("/api/v1/docs").text
+        assert 'Client("https://all.example/birds"' in html.unescape(page)
+        assert '<a href="../../">First</a><a href="../../other">Second</a>' in page
+
+    def test_the_page_for_people_opens_with_its_tables_closed(self, api):
+        page = api.get("/docs").text
+        assert page.count("<details>") > 10
+        assert "<details open" not in page
+
+    def test_the_commands_of_the_page_for_people_run(self, api, files, tmp_path):
+        for name in ("a", "b", "one", "two", "picture"):
+            shutil.copy(files["two.jpg"], tmp_path / f"{name}.jpg")
+        commands = [code for code in examples(api) if code.startswith("curl")]
+        assert len(commands) == 10
+        for command in commands:
+            shown = subprocess.run(
+                ["bash", "-ec", f"{command} --silent --fail"], cwd=tmp_path, capture_output=True, check=False
+            )
+            assert shown.returncode == 0, command
+
+    def test_the_program_of_the_page_for_people_runs(self, api, files, tmp_path):
+        for name in ("one.jpg", "two.jpg"):
+            shutil.copy(files["two.jpg"], tmp_path / name)
+        (program,) = [code for code in examples(api) if "gradio_client" in code]
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert re.search(r"0\.0", done.stdout)
+
+    def test_the_page_for_people_says_where_the_tools_are(self, api, api_address):
+        (settings,) = [json.loads(code) for code in examples(api) if "mcpServers" in code]
+        assert settings["mcpServers"]["avsl"]["url"] == f"{api_address}{MCP_PATH}"
+
+
+def examples(api):
+    """What the page for people has to copy."""
+    return [html.unescape(code) for code in re.findall(r"<pre[^>]*>(.*?)</pre>", api.get("/docs").text, re.S)]
 
 
 class TestRefusals:

@@ -188,6 +188,41 @@ def test_an_address_of_an_unknown_method_is_answered_calmly(visit):
     opened(page)
 
 
+def test_every_button_of_a_picture_names_its_picture(page):
+    opened(page)
+    for side, which in (("a", "first"), ("b", "second")):
+        buttons = page.locator(f"#picture-{side} button")
+        names = buttons.evaluate_all("all => all.map(button => button.getAttribute('aria-label'))")
+        assert len(names) >= 4
+        assert all(name.endswith(f", {which} picture") for name in names)
+    page.locator("#picture-a").get_by_label("Remove Image").click()
+    expect(page.get_by_role("button", name="Upload file, first picture")).to_be_visible()
+
+
+def test_the_buttons_of_pictures_are_large_enough_for_mouse_and_finger(page, browser, address):
+    opened(page)
+    assert smallest_button(page) >= 24
+    context = browser.new_context(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
+    try:
+        phone = context.new_page()
+        phone.goto(address)
+        opened(phone)
+        assert smallest_button(phone) >= 44
+    finally:
+        context.close()
+
+
+def test_no_example_stands_alone_beside_two_methods(visit):
+    page = visit("?method=tiny&beside=aviary")
+    expect(page.locator("#distance-beside")).to_be_visible(timeout=30_000)
+    for width, columns in ((1280, 8), (1024, 8), (820, 4)):
+        page.set_viewport_size({"width": width, "height": 900})
+        tops = page.locator("#examples button").evaluate_all(
+            "all => all.map(button => button.getBoundingClientRect().top)"
+        )
+        assert {tops.count(top) for top in tops} == {columns}
+
+
 @pytest.mark.parametrize("width", [320, 390, 820])
 def test_nothing_is_cut_off_on_a_narrow_screen(page, width):
     page.set_viewport_size({"width": width, "height": 800})
@@ -201,6 +236,15 @@ def choose(page, menu, words):
         page.locator("#ways > button").click()
     page.locator(f"#{menu} input").click()
     page.get_by_role("option", name=words).click()
+
+
+def smallest_button(page):
+    """The least width or height of a button of the two pictures that is there to be pressed."""
+    boxes = [
+        button.bounding_box() for button in page.locator("#pictures button").all() if button.is_visible()
+    ]
+    assert len(boxes) >= 8
+    return min(min(box["width"], box["height"]) for box in boxes)
 
 
 def tops(page):

@@ -73,6 +73,15 @@ def test_the_answer_explains_its_words(page, payload):
     assert "the pairs of pictures that this model was tested with" in verdict
 
 
+def test_the_same_picture_twice_is_said_once_and_rests_on_no_pairs(page, payload):
+    shown = page.on_pictures(payload("one.png"), payload("one.png"))
+    answer = shown[3] + shown[4] + shown[5] + shown[6]
+    assert shown[3].count("distance is zero") == 1
+    assert "These are the pairs" not in shown[3]
+    assert "pulls together 0.000" in answer
+    assert "-0.0" not in answer
+
+
 def test_no_line_ends_between_a_number_and_its_percent_sign(page, payload):
     verdict = page.on_pictures(payload("one.png"), payload("two.jpg"))[3]
     assert re.search(r"\d\u00a0%", verdict)
@@ -172,7 +181,7 @@ def test_a_method_without_gates_has_no_expert_part(plain_checkpoint, page, paylo
     assert (part["visible"], details) == (False, "")
     assert plain.expert.on_expand(payload("one.png"), payload("two.jpg"))[3] == ""
     verdict = plain.on_pictures(payload("one.png"), payload("two.jpg"))[3]
-    assert "no validation pairs" in verdict
+    assert "No pairs of pictures that this model was tested with" in verdict
     assert distance_in(verdict) > 0
 
 
@@ -238,6 +247,11 @@ class TestLinks:
         assert 'role="alert"' in message
         assert distance_in(verdict) > 0
         assert (method["value"], origin) == ("unsaved-avsl", "")
+
+    def test_only_a_link_that_leads_nowhere_leaves_what_it_tells_of_the_pictures_aside(self, linked):
+        lost, found = ({"gallery": name, "a": "0", "b": "7"} for name in ("x", "plain"))
+        assert "data-unlinked" in linked.on_open(request(**lost))[4]
+        assert "data-unlinked" not in linked.on_open(request(**found))[4]
 
     def test_a_linked_picture_does_not_tell_where_it_was_taken(
         self, linked, shelf, checkpoint, collection, tmp_path

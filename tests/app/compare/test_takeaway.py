@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
+import gradio as gr
 import pytest
 from PIL import Image
 
+from app.compare.page import ComparePage
 from app.compare.takeaway import KINDS, file_stem
 from app.compare.takeaway_row import TakeAwayRow
-from app.work.examples import ExamplePair
+from app.work.examples import ExamplePair, load_pairs
 from app.work.keep import Keep, linked_pair
 from app.work.models import Models
 from app.work.turnstile import Turnstile
@@ -122,9 +124,20 @@ def test_what_is_taken_away_waits_for_its_turn(checkpoint, keep, payload):
 def test_an_example_has_a_link_that_always_holds(checkpoint, keep, pair, payload):
     row = TakeAwayRow(Models(checkpoint), keep, [pair])
     html = row.on_link(str(pair.a.path), str(pair.b.path))
-    assert linked(html) == {"example": "1", "method": "unsaved-avsl"}
+    assert linked(html) == {"example": "0", "method": "unsaved-avsl"}
     assert "always works" in html
     assert not keep.folder.exists()
+
+
+def test_the_link_of_every_example_opens_that_example(checkpoint, keep):
+    pairs = load_pairs()
+    page = ComparePage(Models(checkpoint), pairs, keep=keep)
+    row = TakeAwayRow(page.models, keep, pairs)
+    for pair in pairs:
+        link = linked(row.on_link(str(pair.a.path), str(pair.b.path)))
+        opened = page.on_open(gr.Request(request=None, query_params=link))
+        assert opened[:2] == [str(pair.a.path), str(pair.b.path)]
+        assert pair.lesson in unescape(opened[2])
 
 
 def test_the_other_way_round_is_another_pair_than_the_example(checkpoint, keep, pair):

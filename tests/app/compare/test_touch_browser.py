@@ -253,6 +253,31 @@ class TestWhatIf:
         assert values[0] != pytest.approx(before, rel=1e-9)
         expect(answer).to_contain_text("of the second picture is painted over")
 
+    def test_one_space_paints_what_is_measured(self, painting):
+        painting.locator("figure[data-side=a] .avsl-pad").press("Space")
+        painting.get_by_role("button", name="Measure", exact=True).click()
+        answer = painting.locator("#what-if .avsl-measured")
+        expect(answer).to_contain_text("of the first picture is painted over", timeout=15_000)
+
+    def test_one_click_paints_what_is_measured(self, painting):
+        move(painting, "b", (0.5, 0.5))
+        painting.mouse.down()
+        painting.mouse.up()
+        painting.get_by_role("button", name="Measure", exact=True).click()
+        answer = painting.locator("#what-if .avsl-measured")
+        expect(answer).to_contain_text("of the second picture is painted over", timeout=15_000)
+
+    def test_the_answer_comes_into_view(self, painting):
+        painting.set_viewport_size({"width": 1024, "height": 900})
+        try:
+            painting.evaluate("scrollTo(0, 0)")
+            painting.locator("figure[data-side=a] .avsl-pad").press("Space")
+            painting.get_by_role("button", name="Measure", exact=True).click()
+            answer = painting.locator("#what-if .avsl-measured")
+            expect(answer).to_be_in_viewport(ratio=1, timeout=15_000)
+        finally:
+            painting.set_viewport_size({"width": 1280, "height": 900})
+
     def test_the_same_part_can_be_measured_twice(self, painting):
         drag(painting, "a", (0.3, 0.3), (0.5, 0.5))
         turns = set()
@@ -303,7 +328,8 @@ def test_a_finger_points_and_paints(browser, address):
         tool(page, "What if")
         box = place(page, "b")
         page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        expect(page.get_by_role("button", name="Measure", exact=True)).to_be_enabled()
+        page.get_by_role("button", name="Measure", exact=True).click()
+        expect(page.locator("#what-if .avsl-measured")).to_be_visible(timeout=15_000)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
     finally:
         context.close()

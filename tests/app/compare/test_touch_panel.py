@@ -150,7 +150,7 @@ class TestWhatIf:
         assert 'role="alert"' in page.on_measure(payload("one.png"), payload("two.jpg"), "", data)
 
     @pytest.mark.parametrize(
-        ("bits", "words"), [(bytes(2048), "is empty"), (b"\xff" * 2048, "whole picture")]
+        ("bits", "words"), [(bytes(2048), "Nothing is painted yet"), (b"\xff" * 2048, "whole picture")]
     )
     def test_a_part_is_neither_nothing_nor_everything(self, page, payload, painting, bits, words):
         data = painting[0] | {"mask": base64.b64encode(bits).decode()}

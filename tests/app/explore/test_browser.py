@@ -92,6 +92,34 @@ def test_only_chosen_classes_are_shown(page):
     expect(page.locator(".explore-query strong")).to_have_text("streak-breasted-tufted-owl")
 
 
+def test_leaving_the_menu_of_classes_changes_nothing(page):
+    page.evaluate("""() => {
+      window.changes = 0;
+      new MutationObserver(() => { window.changes += 1; })
+        .observe(document.getElementById("explore-results"), { subtree: true, childList: true });
+    }""")
+    page.locator("#explore-classes input").focus()
+    page.keyboard.press("Tab")
+    expect(page.locator("#explore-classes input")).not_to_be_focused()
+    page.wait_for_timeout(1500)
+    assert page.evaluate("window.changes") == 0
+    follow(page, page.locator("#explore-surprise").click)
+    assert page.evaluate("window.changes") > 0
+
+
+@pytest.mark.parametrize("width", [1024, 1280])
+def test_the_menus_have_labels_of_one_line_and_room_for_what_they_offer(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    labels = [page.locator(f"#explore-{menu} [data-testid=block-info]") for menu in ("gallery", "classes")]
+    heights = [label.evaluate("e => e.getBoundingClientRect().height") for label in labels]
+    assert heights[0] == pytest.approx(heights[1], abs=1)
+    widths = [
+        page.locator(f"#explore-{menu}").evaluate("e => e.getBoundingClientRect().width")
+        for menu in ("gallery", "classes")
+    ]
+    assert widths[1] >= widths[0]
+
+
 def test_a_click_on_the_map_goes_there(page):
     follow(page, lambda: click_dot(page, 200))
     assert query(page) == 200

@@ -87,7 +87,7 @@ class TestSwitching:
         assert sliders[1]["label"] == "Structure, what the matched cells lack in likeness"
         assert shown[QUICK]["choices"][0][0] == "All parts"
         assert re.search(
-            r'aria-label="Level 1 [\d.]+, \d+ percent of a typical pair; Structure', shown[RESULTS]
+            r'aria-label="Whole [\d.]+, \d+ percent of a typical pair; Structure', shown[RESULTS]
         )
 
     def test_weights_are_the_other_methods_no_longer(self, explore):

@@ -186,6 +186,11 @@ class TestChoosing:
         assert "The 4 nearest of 4 pictures" in own[RESULTS]
         assert len(cards(explore.on_classes(shown[STATE], []))) == 12
 
+    @pytest.mark.parametrize("classes", [[], ["b"]])
+    def test_a_menu_of_classes_that_is_left_as_it_was_changes_nothing(self, explore, classes):
+        state = START if not classes else explore.on_classes(START, classes)[STATE]
+        assert all(update == {"__type__": "update"} for update in explore.on_classes(state, classes))
+
     def test_a_filter_that_leaves_nothing_says_so(self, checkpoint, collection, tmp_path, desk):
         pictures = tmp_path / "pictures"
         shutil.copytree(collection / "a", pictures / "a")

@@ -23,8 +23,29 @@ def test_the_page_opens_with_a_change_to_look_at(page):
     expect(page.locator(".lab-maps img")).to_have_count(2)
     expect(page.locator("#lab-levels img")).to_have_count(4)
     assert distance(page) > 0
-    expect(page.locator("#lab-score")).to_contain_text("No change scored yet")
+    expect(page.locator("[data-tries]")).to_have_attribute("data-tries", "1")
     shoot(page, "opened")
+
+
+def test_the_first_thing_that_a_visitor_changes_is_scored(page):
+    choose(page, "part", "tail")
+    expect(page.locator("#lab-form input[value=streamer]")).to_be_attached(timeout=15_000)
+    follow(page, lambda: choose(page, "palette", "royal"))
+    expect(page.locator("[data-tries]")).to_have_attribute("data-tries", "2")
+    expect(page.locator(".lab-birds")).not_to_contain_text("Beak")
+
+
+def test_of_two_changed_parts_one_is_kept_by_a_button(page):
+    for part, palette in (("tail", "royal"), ("beak", "gold")):
+        choose(page, "part", part)
+        shape = {"tail": "streamer", "beak": "hook"}[part]
+        expect(page.locator(f"#lab-form input[value={shape}]")).to_be_attached(timeout=15_000)
+        follow(page, lambda palette=palette: choose(page, "palette", palette))
+    expect(page.locator(".lab-several")).to_contain_text("2 parts differ now: beak and tail")
+    shoot(page, "several")
+    follow(page, page.get_by_role("button", name="Only the tail").click)
+    expect(page.locator(".lab-several")).to_have_count(0)
+    expect(page.locator("#lab-part input[value=tail]")).to_be_checked()
 
 
 def test_the_pages_lead_to_each_other(visit):

@@ -104,7 +104,40 @@ class TestPage:
         one = change(lab, start, "wing", palette="snow")
         two = change(lab, one[STATE], "tail", palette="royal")
         assert len(two[STATE].tries) == 1
-        assert "The score waits for single changes" in two[VIEW]
+        assert "2 parts differ now: tail and wing. The score counts changes of one part." in two[VIEW]
+
+    def test_of_several_changed_parts_one_can_be_kept(self, lab, start):
+        two = change(lab, change(lab, start, "wing", palette="snow")[STATE], "tail", palette="royal")
+        assert re.findall('data-only="([a-z]+)"', two[VIEW]) == ["tail", "wing"]
+        shown = lab.on_only(two[STATE], False, "tail")
+        assert shown[STATE].changed == ("tail",)
+        assert [done.part for done in shown[STATE].tries] == ["wing", "tail"]
+        assert "data-only" not in shown[VIEW]
+
+    @pytest.mark.parametrize("part", ["beak", "no part", ""])
+    def test_a_part_that_is_not_changed_cannot_be_kept(self, lab, start, part):
+        state = change(lab, change(lab, start, "wing", palette="snow")[STATE], "tail", palette="royal")[STATE]
+        assert lab.on_only(state, False, part)[STATE].changes == state.changes
+
+    def test_the_opening_change_counts(self, lab):
+        shown = lab.on_open(False)
+        assert shown[STATE].changed == ("beak",)
+        assert [done.part for done in shown[STATE].tries] == ["beak"]
+        assert 'data-tries="1"' in shown[SCORE]
+
+    def test_the_first_change_counts_whichever_part_it_is_of(self, lab):
+        shown = change(lab, lab.on_open(False)[STATE], "tail", palette="royal")
+        assert shown[STATE].changed == ("tail",)
+        assert [done.part for done in shown[STATE].tries] == ["beak", "tail"]
+
+    def test_the_second_change_of_a_visitor_leaves_the_first_one_there(self, lab):
+        one = change(lab, lab.on_open(False)[STATE], "tail", palette="royal")
+        assert change(lab, one[STATE], "wing", palette="snow")[STATE].changed == ("tail", "wing")
+
+    def test_the_opening_change_can_be_gone_on_with(self, lab):
+        shown = change(lab, lab.on_open(False)[STATE], "beak", form="hook")
+        (changed,) = shown[STATE].changes
+        assert changed == ("beak", Part("hook", "plain", "scarlet"))
 
     def test_the_outline_of_the_change_can_be_drawn(self, lab, start):
         state = change(lab, start, "wing", palette="snow")[STATE]

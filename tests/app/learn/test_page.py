@@ -84,6 +84,12 @@ class TestTheTour:
             assert sum(not words for words in pictures) == named
             assert len(pictures) == html.count("<img")
 
+    @pytest.mark.parametrize("many", [False, True])
+    def test_the_last_step_leads_to_every_page_there_is(self, models, many):
+        html = list(LearnPage(models, many=many).show(8))[-1]
+        doors = re.findall(r'<a href="([a-z.]+)[^"]*">', html)
+        assert doors == [".", *(["many"] if many else []), "explore", "lab"]
+
     def test_the_handlers_are_private_and_queue_with_the_model(self, models):
         with gr.Blocks() as blocks:
             LearnPage(models).build()

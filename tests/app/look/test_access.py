@@ -6,6 +6,7 @@ from io import BytesIO
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from app.look.access import FAVICON, rewritten_head
 
@@ -41,3 +42,22 @@ def test_the_sign_on_the_tab_is_ours(address):
 
 def test_a_source_without_a_head_stays_as_it_is():
     assert rewritten_head("<p>og:title</p>") == "<p>og:title</p>"
+
+
+@pytest.mark.parametrize("path", ["", "learn", "explore", "many", "lab"])
+def test_every_page_says_which_page_it_is_and_leads_to_the_one_for_programs(visit, path):
+    page = visit(path)
+    current = page.locator(".nav-holder a[aria-current=page]")
+    expect(current).to_have_count(1, timeout=30_000)
+    assert current.evaluate("link => new URL(link.href).pathname") == f"/{path}"
+    link = page.get_by_role("link", name="For programs")
+    assert link.evaluate("link => new URL(link.href).pathname") == "/api/v1/docs"
+
+
+def test_the_page_for_programs_leads_back_to_every_page(visit):
+    page = visit("api/v1/docs")
+    links = page.locator("nav.site a").evaluate_all("all => all.map(link => new URL(link.href).pathname)")
+    assert links == ["/", "/learn", "/explore", "/many", "/lab", "/api/v1/docs"]
+    expect(page.locator("nav.site a[aria-current=page]")).to_have_text("For programs")
+    page.get_by_role("link", name="Learn").click()
+    expect(page).to_have_url(re.compile("/learn$"))

@@ -76,6 +76,12 @@ def test_a_broken_picture_is_named_while_the_rest_is_compared(many, collection, 
     expect(many.locator(".many-table tbody tr")).to_have_count(3)
 
 
+def test_after_too_few_pictures_the_set_before_stays_and_is_said_to(many, files):
+    many.locator("input[type=file]").first.set_input_files([str(files["one.png"])])
+    expect(many.locator("#many-problems")).to_contain_text("the set before", timeout=60_000)
+    expect(many.locator(".many-table tbody tr")).to_have_count(8)
+
+
 def test_the_distances_are_saved_as_a_table(many):
     with many.expect_download() as download:
         many.get_by_role("button", name="Table (CSV)").click()
@@ -91,6 +97,11 @@ def test_the_table_scrolls_and_the_page_does_not(many, width):
     if width == 390:
         box = many.locator(".many-scroll")
         assert box.evaluate("box => box.scrollWidth > box.clientWidth")
+        # Beside the thumbnails, which stay, nothing shows of what is scrolled away.
+        box.evaluate("box => { box.scrollLeft = 60; }")
+        for head in ("thead td", "tbody th"):
+            left = many.locator(f".many-table {head}").first.evaluate("e => e.getBoundingClientRect().left")
+            assert left <= box.evaluate("box => box.getBoundingClientRect().left")
 
 
 @pytest.fixture

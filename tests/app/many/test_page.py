@@ -126,8 +126,21 @@ def test_a_picture_that_is_there_twice_is_compared_once(many, payloads):
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_pictures_leave_what_was_there_and_say_what_to_do(many, payloads, count):
     *_, answer = many.on_upload(payloads(count), "unsaved-avsl")
-    assert "choose 2 to 50 pictures" in answer[1]
+    assert "Fewer than two different pictures can be used; choose 2 to 50 pictures" in answer[1]
     assert answer[3] == {"__type__": "update"}
+
+
+def test_what_stays_on_the_page_is_said_to_be_the_set_before(many, payloads):
+    _, _, _, state = last(many.on_upload(payloads(2), "unsaved-avsl"))
+    *_, answer = many.on_upload(payloads(1), "unsaved-avsl", state)
+    assert "Still shown below: the set before." in answer[1]
+    problems, _, _, _ = last(many.on_upload(payloads(3), "unsaved-avsl", state))
+    assert problems == ""
+
+
+def test_where_nothing_was_before_nothing_is_said_to_stay(many, payloads):
+    *_, answer = many.on_upload(payloads(1), "unsaved-avsl", {})
+    assert "Still shown" not in answer[1]
 
 
 def test_of_too_many_pictures_the_first_fifty_are_compared(many, tmp_path):
@@ -177,7 +190,7 @@ def test_opening_a_set_or_measuring_it_anew_does_not_keep_it_for_longer(many, pa
 
 @pytest.mark.parametrize("name", ["birds", "things"])
 def test_an_example_set_has_an_address_and_a_link_that_never_expire(many, name):
-    _, words, _, state = last(many._on_example(name)("unsaved-avsl"))
+    _, words, _, state = last(many._on_example(name)("unsaved-avsl", {}))
     assert f'data-link="examples={name}&amp;method=unsaved-avsl"' in words
     html = many.on_link(state, "unsaved-raml")
     assert f"?examples={name}&amp;method=unsaved-raml" in html
@@ -185,7 +198,7 @@ def test_an_example_set_has_an_address_and_a_link_that_never_expire(many, name):
 
 
 def test_an_example_set_outlives_what_was_kept_of_it(many):
-    _, _, matrix, state = last(many._on_example("things")("unsaved-avsl"))
+    _, _, matrix, state = last(many._on_example("things")("unsaved-avsl", {}))
     for path in many.bench.keep.folder.iterdir():
         path.unlink()
     _, _, _, again = last(many.on_method(state, "unsaved-raml"))

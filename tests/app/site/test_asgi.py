@@ -14,6 +14,7 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from gradio_client import Client, handle_file
 
+from app.door.refusals import CODES, Refusal
 from app.settings import Settings
 from tests.app.site.door_site import PICTURE, SECRET, served
 
@@ -116,6 +117,30 @@ def test_a_stranger_address_is_refused_in_plain_words(site):
     answer = site.ask("/wp-admin", headers=PAGE)
     assert answer.status == 404
     assert "There is nothing at this address" in answer.text
+
+
+def test_a_refusal_is_a_page_with_a_heading_and_a_way_back(site):
+    text = site.ask("/wp-admin", headers=PAGE).text
+    assert re.search(r"<main><h1>There is nothing here</h1>", text)
+    assert '<a href="/birds/">' in text
+
+
+def test_a_refusal_is_light_or_dark_as_the_system_is(site):
+    text = site.ask("/wp-admin", headers=PAGE).text
+    assert ":root { color-scheme: light dark;" in text
+    assert "@media (prefers-color-scheme: dark) { :root {" in text
+
+
+@pytest.mark.parametrize("status", sorted(CODES))
+def test_every_refusal_has_a_title_of_its_status(status):
+    text = Refusal(status, "Why.").response(as_page=True).body.decode()
+    (title,) = re.findall("<title>(.+) · AVSL</title>", text)
+    assert f"<h1>{title}</h1>" in text
+    assert ("nothing here" in title) == (status == 404)
+
+
+def test_a_site_of_another_name_has_no_first_page_to_go_back_to():
+    assert "<a " not in Refusal(421, "Why.").response(as_page=True).body.decode()
 
 
 def test_an_upload_is_served_back(site):

@@ -41,10 +41,15 @@ class TestChoices:
     def test_every_model_is_offered_with_its_method_the_apps_own_first(self, models):
         names = [name for _, name in method_choices(models)]
         assert names[:2] == ["unsaved-avsl", "unsaved-embedding"]
-        assert sorted(names[2:]) == sorted(METHODS)
+        assert names[2:] == sorted(METHODS)
         titles = {name: title for title, name in method_choices(models)}
         assert titles["unsaved-avsl"] == "AVSL (unsaved-avsl): levels, reliability and linkage"
         assert titles["diml"] == "DIML: matching of cells"
+
+    def test_what_others_asked_for_does_not_change_the_order(self, models):
+        before = [entry.name for entry in models.entries]
+        models.named("raml")
+        assert [entry.name for entry in models.entries] == before
 
     def test_a_damaged_file_is_not_offered_and_not_taken(self, models):
         assert "cut" not in dict(map(reversed, method_choices(models)))
