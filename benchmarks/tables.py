@@ -50,8 +50,9 @@ def withstands() -> str:
     return "\n".join(
         [
             *lines,
-            "| memory of one worker and its decoders after 100 / 500 / 700 / 1,000 comparisons of new "
-            f"pictures | {_memory(alone, 100, 500, 700, 1000)} MB |",
+            "| own memory of one worker and its decoders after 100 / 400 / 700 / 1,000 comparisons of new "
+            f"pictures; growth | {_memory(alone, 100, 400, 700, 1000)} MB; "
+            f"{alone['growth_of_own_memory_percent']:.1f} % |",
             "| a killed worker: its visitor is served again / all workers are back "
             f"| {killed['visitors_served_again_after_s']:.1f} s / "
             f"{killed['all_workers_back_after_s']:.1f} s |",
@@ -66,7 +67,7 @@ def withstands() -> str:
 
 
 def _memory(soak: Mapping[str, Any], *comparisons: int) -> str:
-    held = dict(soak["memory_mb"])
+    held = {row["comparisons"]: row["decoders"] + row["rest"] for row in soak["own_memory_mb"]}
     return " / ".join(f"{held[count]:,.0f}" for count in comparisons)
 
 
@@ -77,7 +78,8 @@ def _outcomes(found: Mapping[str, Any], good: str) -> str:
 def _crowd(row: Mapping[str, Any], workers: int) -> str:
     """Pairs of new and of known pictures, for so many visitors at once."""
     users = f"{row['users']} visitors at once" if row["users"] > 1 else "1 visitor"
-    turned = sum(count for kind in ("cold", "known") for count in row[kind]["refused"].values())
+    silent = sum(row[kind]["silent"] for kind in ("cold", "known"))
+    turned = sum(count for kind in ("cold", "known") for count in row[kind]["refused"].values()) - silent
     wrong = sum(row[kind]["different_from_serial"] for kind in ("cold", "known"))
     parts = [
         f"{name} {' / '.join(f'{row[kind][key]:.2f}' for key in ('p50_s', 'p95_s', 'p99_s'))} s, "
@@ -86,8 +88,8 @@ def _crowd(row: Mapping[str, Any], workers: int) -> str:
     ]
     plural = "s" if workers > 1 else ""
     return (
-        f"{users}, {workers} worker{plural}: 50 / 95 / 99 % | {'; '.join(parts)}; {turned} refused, "
-        f"{wrong} unlike the serial answer"
+        f"{users}, {workers} worker{plural}: 50 / 95 / 99 % | {'; '.join(parts)}; {turned} refused "
+        f"in words, {silent} without an answer, {wrong} unlike the serial answer"
     )
 
 
