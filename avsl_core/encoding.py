@@ -1,9 +1,7 @@
 """Encode many pictures: decoded by workers, in batches, without gradient."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,12 +15,9 @@ from avsl_core.data.loading import in_order
 from avsl_core.errors import DataError
 from avsl_core.images import ImageSource, Preprocess, load_image
 from avsl_core.models import Encoding, Role, SimilarityModel
+from avsl_core.precision import Precision, effective_precision, trunk_precision
 
-__all__ = ["Precision", "encode_pictures", "load_for", "trunk_precision"]
-
-Precision = Literal["none", "bf16", "fp16"]
-
-_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+__all__ = ["encode_pictures", "load_for"]
 
 
 def encode_pictures(
@@ -35,6 +30,7 @@ def encode_pictures(
     batch_size: int = 32,
     workers: int = 0,
     precision: Precision = "none",
+    emulate: bool = False,
     progress: bool = False,
     keep_maps: bool = False,
 ) -> Encoding:
@@ -49,6 +45,8 @@ def encode_pictures(
         batch_size: Pictures per pass.
         workers: Processes that decode; 0 decodes here.
         precision: Of the trunk; heads always work in float32.
+        emulate: Whether to hold to the precision even on a CPU that is slow in it, see
+            :func:`avsl_core.precision.effective_precision`.
         progress: Whether to show a bar on standard error.
         keep_maps: Whether the encoding can explain as well.
 
@@ -65,6 +63,8 @@ def encode_pictures(
         _Files(paths, preprocess, boxes), batch_size=batch_size, num_workers=workers
     )
     side = None if keep_maps else role
+    if not emulate:
+        precision = effective_precision(precision, model.device)
     parts: list[Encoding] = []
     shown = tqdm(total=len(paths), unit=" pictures", desc="encoding", disable=not progress)
     with shown as bar, torch.inference_mode():
@@ -95,13 +95,6 @@ def load_for(
         ImageError: If the picture cannot be read.
     """
     return load_image(picture, name=name, target_side=preprocess.decoded_side, box=box)
-
-
-def trunk_precision(precision: Precision, device: torch.device) -> Any:
-    """The context in which a trunk computes in a precision."""
-    if precision == "none":
-        return nullcontext()
-    return torch.autocast(device.type, _TYPES[precision])
 
 
 class _Files(Dataset[Tensor]):

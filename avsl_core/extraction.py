@@ -17,10 +17,11 @@ from avsl_core.batches import MemoryBatches
 from avsl_core.checkpoint import Checkpoint
 from avsl_core.data import list_pictures
 from avsl_core.data.loading import in_order
-from avsl_core.encoding import Precision, load_for, trunk_precision
+from avsl_core.encoding import load_for
 from avsl_core.errors import AvslError, ConfigError, DataError, ImageError
 from avsl_core.images import PICTURE_SUFFIXES, Preprocess
 from avsl_core.models import Rows, SimilarityModel
+from avsl_core.precision import Precision, effective_precision, trunk_precision
 
 __all__ = [
     "Extraction",
@@ -116,6 +117,7 @@ def extract_pictures(
         DataError: If no picture could be read.
     """
     model = checkpoint.model
+    precision = effective_precision(precision, model.device)
 
     def encode(images: Tensor) -> list[Tensor]:
         rows = _encode(model, images, precision=precision)

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from avsl_core.batches import is_out_of_memory
 from avsl_core.data.dataset import Box
-from avsl_core.encoding import Precision, encode_pictures
+from avsl_core.encoding import encode_pictures
 from avsl_core.errors import ConfigError
 from avsl_core.images import Preprocess
 from avsl_core.models import Measure, Role, Rows, SimilarityModel
 from avsl_core.models.measure import EuclideanMeasure
+from avsl_core.precision import Precision
 
 __all__ = ["multiscale_rows", "parse_scales", "scaled"]
 

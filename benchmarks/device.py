@@ -24,8 +24,8 @@ import torch
 from machine import describe_machine
 from torch.utils.flop_counter import FlopCounterMode
 
-from avsl_core.encoding import trunk_precision
 from avsl_core.models import build_model
+from avsl_core.precision import trunk_precision
 from avsl_core.training import RECIPES, TrainConfig
 from avsl_core.training.distributed import resolve_device
 from avsl_core.training.methods import OBJECTIVES

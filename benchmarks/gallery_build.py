@@ -21,6 +21,7 @@ from search_rows import read_pictures
 from avsl_core import load
 from avsl_core.gallery import BuildOptions, add_pictures, build_gallery, remove_pictures
 from avsl_core.memory import keep_freed_memory
+from avsl_core.precision import Precision, is_bf16_fast
 
 _RAW = argparse.RawDescriptionHelpFormatter
 
@@ -43,7 +44,8 @@ def main() -> None:
     folder = options.work / "built"
     shutil.rmtree(folder, ignore_errors=True)
     document: dict[str, Any] = {"pictures": len(first)}
-    for precision in ("none", "bf16"):
+    precisions: list[Precision] = ["none", "bf16"] if is_bf16_fast() else ["none"]
+    for precision in precisions:
         shutil.rmtree(folder, ignore_errors=True)
         chosen = BuildOptions(dtype="fp16", workers=1, precision=precision, map="pca")
         report = build_gallery(checkpoint, first, folder, options=chosen)

@@ -21,11 +21,12 @@ from tqdm import tqdm
 
 from avsl_core import load
 from avsl_core.data import PictureSet, merge, read_folder
-from avsl_core.encoding import load_for, trunk_precision
+from avsl_core.encoding import load_for
 from avsl_core.errors import DataError
 from avsl_core.images import Augmentation, Preprocess, sample_generator, train_transform
 from avsl_core.memory import keep_freed_memory
 from avsl_core.models import Rows
+from avsl_core.precision import effective_precision, trunk_precision
 
 __all__ = ["read_pictures", "read_rows", "synthetic_rows"]
 
@@ -45,10 +46,11 @@ def main() -> None:
     pictures = read_pictures(options.pictures)
     crops = _Crops(pictures, checkpoint.preprocess, options.count)
     parts: list[Rows] = []
+    precision = effective_precision("bf16", checkpoint.model.device)
     loader: DataLoader[torch.Tensor] = DataLoader(crops, batch_size=64, num_workers=2)
     with torch.inference_mode():
         for images in tqdm(loader, unit=" batches"):
-            with trunk_precision("bf16", checkpoint.model.device):
+            with trunk_precision(precision, checkpoint.model.device):
                 maps = checkpoint.model.trunk_maps(images.contiguous(memory_format=torch.channels_last))
             parts.append(checkpoint.model.rows(checkpoint.model.encode_maps(maps, keep_maps=False)))
     rows = Rows.concatenate(parts)

@@ -286,6 +286,8 @@ def growth() -> str:
 def galleries() -> str:
     """What a gallery and a large evaluation cost."""
     built, judged = read("gallery_build"), read("evaluate_scale")
+    rate = built.get("build_pictures_per_second_trunk_bf16")
+    reduced = "not measured: this CPU has no fast bfloat16" if rate is None else f"{rate:.0f}"
     size = built["bytes_per_picture"]
     return "\n".join(
         [
@@ -293,7 +295,7 @@ def galleries() -> str:
             "|---|---|",
             "| pictures indexed per second, trunk in float32 / bfloat16 "
             f"| {built['build_pictures_per_second_trunk_fp32']:.0f} "
-            f"/ {built['build_pictures_per_second_trunk_bf16']:.0f} |",
+            f"/ {reduced} |",
             "| bytes per picture: numbers (fp16) / names / thumbnail "
             f"| {size['numbers']:,} / {size['items']:,} / {size['thumbnail']:,} |",
             f"| adding 100 pictures to {built['pictures']:,} / removing them "

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from avsl_core.config import to_dict
-from avsl_core.encoding import Precision, trunk_precision
 from avsl_core.extraction import Listed, pass_over, write_npz
 from avsl_core.images import Preprocess
 from avsl_core.models import AdaptationModel
+from avsl_core.precision import Precision, effective_precision, trunk_precision
 
 __all__ = ["Features", "cached_features", "extract_features"]
 
@@ -71,6 +71,8 @@ def extract_features(
         torch.OutOfMemoryError: If not even one picture fits into the memory.
     """
 
+    precision = effective_precision(precision, model.device)
+
     def compute(images: Tensor) -> list[Tensor]:
         views = [images, images.flip(3)] if mirrored else [images]
         return [_features(model, view, precision) for view in views]
@@ -115,7 +117,8 @@ def cached_features(
         AvslError: If the file cannot be written.
     """
     mirrored = bool(options.get("mirrored", False))
-    key = _key(model, preprocess, pictures, str(options.get("precision", "none")))
+    precision = effective_precision(options.get("precision", "none"), model.device)
+    key = _key(model, preprocess, pictures, precision)
     found = _read(cache, key, pictures, mirrored)
     if found is not None:
         _log.info("%s: features taken from there", cache)
@@ -154,7 +157,9 @@ def _read(cache: Path, key: str, pictures: Sequence[Listed], mirrored: bool) -> 
         return None
 
 
-def _key(model: AdaptationModel, preprocess: Preprocess, pictures: Iterable[Listed], precision: str) -> str:
+def _key(
+    model: AdaptationModel, preprocess: Preprocess, pictures: Iterable[Listed], precision: Precision
+) -> str:
     digest = hashlib.blake2b(digest_size=16)
     settings = {
         "backbone": to_dict(model.config.backbone),

@@ -17,13 +17,13 @@ from avsl_core.adaptation.fit import FitOptions, PairFeatures, fit_head
 from avsl_core.checkpoint import Checkpoint
 from avsl_core.config import to_dict
 from avsl_core.data import PairSet, split_pairs
-from avsl_core.encoding import Precision
 from avsl_core.errors import ConfigError
 from avsl_core.extraction import Listed
 from avsl_core.images import Preprocess
 from avsl_core.metrics import PairDistribution
 from avsl_core.models import AdaptationModel
 from avsl_core.models.adaptation_head import AdaptationHead
+from avsl_core.precision import Precision
 
 __all__ = [
     "AdaptationResult",

@@ -8,6 +8,7 @@ from typing import Any
 from avsl_core.cli.output import add_crop_option, add_device_option, print_lines
 from avsl_core.data import DATASETS, LoadOptions, Split, kind_of, load_dataset, write_split
 from avsl_core.errors import ConfigError, DataError
+from avsl_core.precision import effective_precision
 from avsl_core.training import RECIPES, Trainer, TrainResult, find_recipe, start_process, stop_process
 
 __all__ = ["add_command", "add_learning_options", "data_record", "read_split"]
@@ -127,6 +128,8 @@ def _run(options: argparse.Namespace) -> int:
     assert split.train is not None
     logging.getLogger("avsl_core").setLevel(logging.WARNING if options.quiet else logging.INFO)
     process = start_process(options.device)
+    if any(text.startswith("amp=") for text in options.set):
+        effective_precision(config.amp, process.device)  # says so, as loudly as a wish of one's own deserves
     try:
         trainer = Trainer(
             config,

@@ -22,6 +22,7 @@ from avsl_core.gallery.stamp import stamp_of
 from avsl_core.gallery.store import Gallery
 from avsl_core.gallery.team import Team
 from avsl_core.gallery.thumbnails import mend_thumbnails, sweep_thumbnails
+from avsl_core.precision import effective_precision
 
 __all__ = ["add_pictures", "build_gallery", "remove_pictures"]
 
@@ -132,7 +133,10 @@ class _Build:
         progress: Callable[[Progress], None] | None,
         cancelled: Callable[[], bool] | None,
     ) -> None:
-        self._checkpoint, self._folder, self._options = checkpoint, folder, options
+        self._checkpoint, self._folder = checkpoint, folder
+        # What the numbers are made in, so that chunks of another machine are told from those of this one.
+        precision = effective_precision(options.precision, checkpoint.model.device)
+        self._options = replace(options, precision=precision)
         self._progress, self._cancelled = progress, cancelled
         self._started = time.monotonic()
         self._stamp = stamp_of(checkpoint)

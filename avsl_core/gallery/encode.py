@@ -13,7 +13,6 @@ from torch.utils.data import DataLoader
 
 from avsl_core.checkpoint import Checkpoint
 from avsl_core.data.loading import in_order
-from avsl_core.encoding import trunk_precision
 from avsl_core.gallery.chunks import ChunkKey, Outcome, write_chunk
 from avsl_core.gallery.files import sync_folder, typed_errors
 from avsl_core.gallery.options import BuildCancelled, BuildOptions, Progress
@@ -22,6 +21,7 @@ from avsl_core.gallery.plan import Plan
 from avsl_core.gallery.sources import FileEntry
 from avsl_core.gallery.store import thumbnail_path
 from avsl_core.models import Rows
+from avsl_core.precision import trunk_precision
 
 __all__ = ["encode_chunks"]
 

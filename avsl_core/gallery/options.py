@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from avsl_core.encoding import Precision
 from avsl_core.errors import ConfigError, GalleryError
 from avsl_core.gallery.loading import Load, load_here
 from avsl_core.gallery.manifest import StorageType
 from avsl_core.images.options import whole_number
+from avsl_core.precision import Precision
 
 __all__ = ["BuildCancelled", "BuildOptions", "BuildReport", "MapMethod", "Progress"]
 

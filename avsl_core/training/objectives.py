@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from avsl_core import functional as AF
-from avsl_core.encoding import trunk_precision
 from avsl_core.models.avsl import AvslModel
 from avsl_core.models.backbone import TrainableStages
 from avsl_core.models.base import SimilarityModel
 from avsl_core.models.embedding import EmbeddingModel
+from avsl_core.precision import trunk_precision
 from avsl_core.training.config import TrainConfig
 from avsl_core.training.distributed import gather_rows, mean_over_processes
 from avsl_core.training.losses import MetricLoss, build_loss

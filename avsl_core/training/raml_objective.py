@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from avsl_core import functional as AF
 from avsl_core.checkpoint import load_checkpoint
-from avsl_core.encoding import trunk_precision
 from avsl_core.errors import ConfigError
 from avsl_core.models.backbone import Backbone, TrainableStages
 from avsl_core.models.base import Role, SimilarityModel
 from avsl_core.models.raml import RamlModel
+from avsl_core.precision import trunk_precision
 from avsl_core.training.config import TrainConfig
 from avsl_core.training.distributed import gather_rows, own_rank
 from avsl_core.training.losses import MetricLoss, build_loss

@@ -18,6 +18,7 @@ from avsl_core.data import PictureSet
 from avsl_core.errors import ConfigError, DataError, TrainingError
 from avsl_core.evaluation import Evaluation, evaluate_encoding
 from avsl_core.models import SimilarityModel, build_model
+from avsl_core.precision import Precision, effective_precision
 from avsl_core.training.config import TrainConfig
 from avsl_core.training.distributed import Process
 from avsl_core.training.head_init import begin_on_principal_directions
@@ -61,6 +62,9 @@ class Trainer:
     Beside the checkpoint ``NAME.safetensors`` a folder ``NAME.run`` holds the state after the last whole
     epoch, the log and TensorBoard events. An interruption loses at most the epoch it falls into.
 
+    A recipe's bf16 becomes float32 on a CPU that is slow in it. A run keeps to the precision that it began
+    in, wherever it is resumed; the checkpoint's record holds the one that was used.
+
     Args:
         config: The recipe.
         train: Training pictures.
@@ -93,6 +97,8 @@ class Trainer:
         _check_classes(train, validation)
         # Drawn once here so that batches that cannot be formed are refused before hours of caching.
         own_parts(epoch_batches(train.labels, config, 0), config, process)
+        self.recipe = config
+        config = replace(config, amp=effective_precision(config.amp, process.device, level=logging.INFO))
         self.config, self.train, self.validation = config, train, validation
         self.process = process
         self.out = out
@@ -191,7 +197,8 @@ class Trainer:
             "best_epoch": 0,
             "validation": {},
             "losses": [],
-            "config": to_dict(self.config),
+            "config": to_dict(self.recipe),
+            "precision": self.config.amp,
             "classes": list(self.train.class_names),
             "pictures": len(self.train),
         }
@@ -216,7 +223,20 @@ class Trainer:
                     f"{self.folder}: the run to resume had another {what}"
                     f"{_differences(progress.get(key), fresh[key])}; use the same, or delete the folder"
                 )
+        # Runs of before it was kept worked in just what their recipe says.
+        self._work_in(progress.setdefault("precision", self.recipe.amp))
         return progress
+
+    def _work_in(self, precision: Precision) -> None:
+        """Go on in the precision a run began in, whatever this machine would choose."""
+        if precision == self.config.amp:
+            return
+        log.warning(
+            "the run began in %s and goes on in it; this machine would choose %s",
+            *("float32" if name == "none" else name for name in (precision, self.config.amp)),
+        )
+        self.config = replace(self.config, amp=precision)
+        self.objective.config = self.maps.config = self.config
 
     def _begin_on_principal_directions(self) -> None:
         """Every process does the same pass: they must begin alike, and cached maps make it cheap."""

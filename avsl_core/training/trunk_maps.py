@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from avsl_core.data import PictureSet
-from avsl_core.encoding import encode_pictures, load_for, trunk_precision
+from avsl_core.encoding import encode_pictures, load_for
 from avsl_core.models import Encoding, SimilarityModel
+from avsl_core.precision import trunk_precision
 from avsl_core.training.config import TrainConfig
 from avsl_core.training.distributed import Process
 from avsl_core.training.map_cache import MapCache, build_map_cache
@@ -100,6 +101,7 @@ class TrunkMaps:
                 boxes=self.validation.crops,
                 workers=self.config.workers,
                 precision=self.config.amp,
+                emulate=True,  # what the run works in is decided
             )
         cache, parts = self._caches["validation"], []
         for start in range(0, len(cache), _PASS):

@@ -9,6 +9,7 @@ import contextlib
 import csv
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from avsl_core.config import to_dict
 from avsl_core.data import PictureSet
 from avsl_core.errors import ConfigError, DataError, TrainingError
 from avsl_core.evaluation import Evaluation
+from avsl_core.precision import Precision, effective_precision
 from avsl_core.training.config import TrainConfig
 from avsl_core.training.distributed import Process
 from avsl_core.training.recipes import override, require_read
@@ -31,12 +33,15 @@ from avsl_core.training.trainer import Trainer, TrainResult
 
 __all__ = ["TUNE_METRICS", "TrialOutcome", "TuneResult", "tune"]
 
+_log = logging.getLogger(__name__)
+
 TUNE_METRICS = ("map@r", "recall@1")
 """What a search can maximise."""
 
 _STORAGE = "search.db"
 _STARTUP = 5  # trials before any is pruned
 _SETTINGS = "settings"
+_PRECISION = "precision"
 _ERROR = "error"
 _FINISHED = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
 
@@ -127,6 +132,7 @@ def tune(
     out.mkdir(parents=True, exist_ok=True)
     with _naming_trouble(out / _STORAGE):
         study = _open_study(out, _settings(recipe, search, metric, seed, train, validation))
+        _note_precision(study, effective_precision(recipe.amp, process.device, level=logging.INFO))
         done = len(_outcomes(study))
         while done < trials:
             # A sampler of its own for each trial: the next proposal depends on the trials before it, and not
@@ -205,6 +211,16 @@ def _settings(
     }
     loaded: dict[str, Any] = json.loads(json.dumps(settings))
     return loaded
+
+
+def _note_precision(study: optuna.Study, precision: Precision) -> None:
+    """Say so if trials of one search do not all work in the same precision."""
+    began = study.user_attrs.get(_PRECISION)
+    if began is None:
+        study.set_user_attr(_PRECISION, precision)
+    elif began != precision:
+        named = ("float32" if name == "none" else name for name in (began, precision))
+        _log.warning("the search began in %s, its trials here work in %s: compare them with care", *named)
 
 
 def _fingerprint(pictures: PictureSet) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 
 from avsl_core.errors import ConfigError, DataError, GalleryError
 from avsl_core.gallery import BuildCancelled, BuildOptions, Gallery, add_pictures
+from avsl_core.precision import effective_precision
 
 
 def names(gallery):
@@ -321,7 +322,7 @@ def test_finished_chunks_are_not_used_for_another_build(build, pictures, new_avs
         build(pictures, progress=told.append, cancelled=lambda: told[-1].done >= 10)
     again = []
     other = replace(checkpoint, model=new_avsl(seed=9)) if what == "checkpoint" else checkpoint
-    options = {"dtype": {"dtype": "fp16"}, "precision": {"precision": "bf16"}}.get(what, {})
+    options = {"dtype": {"dtype": "fp16"}, "precision": {"precision": "fp16"}}.get(what, {})
     build(pictures, progress=again.append, using=other, **options)
     assert (again[0].done, again[0].total) == (0, 12)
 
@@ -345,7 +346,7 @@ def test_a_finished_chunk_that_refers_to_a_picture_that_is_gone_gives_way_to_its
 
 
 def test_a_chunk_of_another_key_is_left_for_its_own_build(build, pictures, encodings):
-    for precision in ("none", "bf16"):
+    for precision in ("none", "fp16"):
         told = []
         with pytest.raises(BuildCancelled):
             build(
@@ -437,7 +438,21 @@ def test_options_out_of_range_are_refused(wrong):
 
 def test_trunk_precision_changes_numbers_a_little(build, pictures, tmp_path):
     _, full = build(pictures)
-    _, rough = build(pictures, into=tmp_path / "rough", precision="bf16")
+    _, rough = build(pictures, into=tmp_path / "rough", precision="fp16")
     a, b = full.read(0, 12).vectors, rough.read(0, 12).vectors
     assert not torch.equal(a, b)
     torch.testing.assert_close(a, b, atol=0.1, rtol=0.1)
+
+
+def test_chunks_made_in_the_precision_that_bf16_comes_to_here_are_used(build, pictures):
+    told = []
+    with pytest.raises(BuildCancelled):
+        build(
+            pictures,
+            precision=effective_precision("bf16", torch.device("cpu")),
+            progress=told.append,
+            cancelled=lambda: told[-1].done >= 10,
+        )
+    again = []
+    build(pictures, precision="bf16", progress=again.append)
+    assert again[0].done >= 10

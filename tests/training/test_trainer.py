@@ -1,5 +1,6 @@
 import csv
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from avsl_core.checkpoint import load_checkpoint
+from avsl_core.checkpoint import load_checkpoint, read_tensors, write_tensors
 from avsl_core.errors import CheckpointError, ConfigError, DataError, TrainingError
+from avsl_core.precision import is_bf16_fast
 from avsl_core.training import Trainer, trainer
 from avsl_core.training.config import TrainConfig
 from avsl_core.training.sources import PictureSource
@@ -264,3 +266,63 @@ def test_the_state_is_replaced_whole(tmp_path, tiny, train_pictures, alone, monk
     monkeypatch.setattr(trainer, "save_state", original)
     _, result = run(tiny, train_pictures, None, tmp_path / "m.safetensors", alone, resume=True)
     assert len(result.losses) == tiny.epochs
+
+
+class TestPrecision:
+    """bf16 where this CPU is fast in it, else float32: both are right, as long as it is known which."""
+
+    @pytest.fixture
+    def reduced(self, tiny):
+        return replace(tiny, amp="bf16", epochs=2)
+
+    def test_the_record_holds_the_precision_that_was_used(self, tmp_path, reduced, train_pictures, alone):
+        built, result = run(reduced, train_pictures, None, tmp_path / "m.safetensors", alone)
+        used = "bf16" if is_bf16_fast() else "none"
+        assert built.config.amp == used
+        assert load_checkpoint(result.checkpoint).record["recipe"]["amp"] == used
+
+    def test_maps_are_cached_under_the_precision_they_were_made_in(
+        self, tmp_path, reduced, train_pictures, alone
+    ):
+        cache = tmp_path / "maps"
+        plain = replace(reduced, amp="none")
+        for name, config in (("reduced", reduced), ("plain", plain)):
+            out = tmp_path / f"{name}.safetensors"
+            Trainer(config, train_pictures, None, out, alone, cache_root=cache, progress=False).fit()
+        assert len(list(cache.iterdir())) == (2 if is_bf16_fast() else 1)
+
+    @pytest.mark.parametrize("began", ["none", "bf16"])
+    def test_a_resumed_run_keeps_to_the_precision_it_began_in(
+        self, tmp_path, reduced, train_pictures, alone, caplog, began
+    ):
+        out = tmp_path / "m.safetensors"
+        first = Trainer(reduced, train_pictures, None, out, alone, progress=False)
+        first._work_in(began)  # as a machine of the other kind would
+
+        def stop(epoch, evaluation):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            first.fit(after_epoch=stop)
+        # What that machine left behind:
+        _, metadata = read_tensors(out.with_suffix(".run") / "state.safetensors")
+        assert json.loads(metadata["avsl-training"])["precision"] == began
+        caplog.clear()
+        resumed, result = run(reduced, train_pictures, None, out, alone, resume=True)
+        assert resumed.config.amp == resumed.objective.config.amp == resumed.maps.config.amp == began
+        assert load_checkpoint(result.checkpoint).record["recipe"]["amp"] == began
+        here = "bf16" if is_bf16_fast() else "none"
+        assert any("goes on in it" in told.message for told in caplog.records) is (began != here)
+
+    def test_a_run_of_before_its_precision_was_kept_goes_on_in_that_of_its_recipe(
+        self, tmp_path, reduced, train_pictures, alone
+    ):
+        out = tmp_path / "m.safetensors"
+        run(reduced, train_pictures, None, out, alone)
+        state = out.with_suffix(".run") / "state.safetensors"
+        tensors, metadata = read_tensors(state)
+        progress = json.loads(metadata["avsl-training"])
+        del progress["precision"]
+        write_tensors(tensors, {"avsl-training": json.dumps(progress)}, state)
+        resumed, _ = run(reduced, train_pictures, None, out, alone, resume=True)
+        assert resumed.config.amp == "bf16"

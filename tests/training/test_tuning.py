@@ -159,6 +159,13 @@ class TestSearch:
         (trial,) = optuna.load_study(study_name="search", storage=storage).get_trials()
         assert set(trial.intermediate_values) == {3, 4}
 
+    def test_a_search_begun_in_another_precision_goes_on_with_a_warning(self, search, tmp_path, caplog):
+        search(trials=1)
+        storage = f"sqlite:///{tmp_path / 'search' / 'search.db'}"
+        optuna.load_study(study_name="search", storage=storage).set_user_attr("precision", "bf16")
+        assert len(search(trials=1).trials) == 1
+        assert "began in bf16, its trials here work in float32" in caplog.text
+
     def test_facts_about_the_pictures_go_into_the_checkpoint(self, search):
         record = load_checkpoint(search(trials=1, record={"data": "birds"}).checkpoint).record
         assert record["data"] == "birds"
