@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from avsl_core.errors import ConfigError
 
-__all__ = ["chosen_options", "from_dict", "parse_override", "to_dict"]
+__all__ = ["chosen_options", "from_dict", "parse_override", "to_dict", "with_defaults"]
 
 T = TypeVar("T")
 
@@ -23,6 +23,8 @@ def to_dict(config: Any) -> dict[str, Any]:
             return {spec.name: plain(getattr(value, spec.name)) for spec in dataclasses.fields(value)}
         if isinstance(value, tuple | list):
             return [plain(item) for item in value]
+        if isinstance(value, Mapping):
+            return {key: plain(item) for key, item in value.items()}
         return value
 
     return dict(plain(config))
@@ -53,6 +55,35 @@ def chosen_options(config: Any) -> dict[str, Any]:
         if default is dataclasses.MISSING or value != default:
             chosen[spec.name] = list(value) if isinstance(value, tuple) else value
     return chosen
+
+
+def with_defaults(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete what an earlier version wrote by :func:`to_dict`, to compare it with what this one writes.
+
+    Args:
+        kind: The dataclass, all of whose options have defaults.
+        values: As written; options that it lacks get their defaults, also inside groups.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Size:
+        ...     width: int = 1
+        ...     height: int = 1
+        >>> with_defaults(Size, {"width": 3})
+        {'width': 3, 'height': 1}
+    """
+
+    def merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+        merged = dict(defaults)
+        for key, value in own.items():
+            default = merged.get(key)
+            if isinstance(default, Mapping) and isinstance(value, Mapping):
+                merged[key] = merge(default, value)
+            else:
+                merged[key] = value
+        return merged
+
+    return merge(to_dict(kind()), values)
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str = "configuration") -> T:
@@ -128,6 +159,14 @@ def _coerce(hint: Any, value: Any, where: str) -> Any:
         if len(arguments) != len(value):
             raise ConfigError(f"{where} must have {len(arguments)} entries, not {len(value)}")
         return tuple(_coerce(a, item, where) for a, item in zip(arguments, value, strict=True))
+    if origin is Mapping:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where} must be a group of options, not {value!r}")
+        kinds = typing.get_args(hint)
+        return {
+            _coerce(kinds[0], key, where): _coerce(kinds[1], item, f"{where}.{key}")
+            for key, item in value.items()
+        }
     if origin in (typing.Union, types.UnionType):
         return _coerce_one_of(typing.get_args(hint), value, where)
     if origin is typing.Literal:

@@ -67,9 +67,10 @@ class CgdObjective(Objective):
         return [self.model.width] * len(self.model.projections) if self.config.loss == "proxy_anchor" else []
 
     def _build_criterion(self) -> MetricLoss | None:
-        if self.config.loss == "proxy_anchor":
+        config = self.config
+        if config.loss == "proxy_anchor":
             return None
-        return build_loss(self.config.loss, self.num_classes, self.model.config.nodes)
+        return build_loss(config.loss, self.num_classes, self.model.config.nodes, options=config.loss_options)
 
     def _losses(self, maps: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
         pooled = self.model.pooled(maps)

@@ -1,12 +1,14 @@
 """Everything that decides a training run, in one frozen value that travels in the checkpoint."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from avsl_core.errors import ConfigError
 from avsl_core.images import Augmentation, Preprocess
 from avsl_core.models.backbone import TrainableStages
+from avsl_core.training.loss_options import LossValue, loss_values
 from avsl_core.training.losses import LOSS_NAMES, PAIR_LOSSES
 from avsl_core.training.options import CgdOptions, DimlOptions, RamlOptions
 
@@ -37,8 +39,11 @@ class TrainConfig:
         loss: One of :data:`avsl_core.training.losses.LOSS_NAMES`. AVSL knows ``"proxy_anchor"``, and
             ``"margin"`` on the pairs of a batch. Losses on pairs and triplets want ``samples_per_class``, so
             that there are positive ones.
+        loss_options: Other settings of a loss than its paper's, by name, see
+            :data:`avsl_core.training.loss_options.LOSS_OPTIONS`; Proxy-Anchor has the next four instead, and
+            AVSL's ``margin`` the two margins.
         loss_alpha: Sharpness of Proxy-Anchor.
-        positive_margin: Of Proxy-Anchor, on squared distances in [0, 4].
+        positive_margin: Of Proxy-Anchor, and of AVSL's ``margin``, on squared distances in [0, 4].
         negative_margin: As above.
         final_weight: Weight of the loss on the final distance (it trains the gates only); AVSL only.
         level_weights: Weight of each level's own loss, low to high; AVSL only.
@@ -92,6 +97,7 @@ class TrainConfig:
     pooling: Literal["avg", "avgmax"] = "avgmax"
     head_init: Literal["kaiming", "pca", "whitening"] = "kaiming"
     loss: str = "proxy_anchor"
+    loss_options: Mapping[str, LossValue] = field(default_factory=dict)
     loss_alpha: float = 16.0
     positive_margin: float = 1.8
     negative_margin: float = 2.2
@@ -134,6 +140,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         self._require(self.epochs >= 1, "epochs", "at least 1")
         self._require(self.loss in LOSS_NAMES, "loss", f"one of {', '.join(LOSS_NAMES)}")
+        self._check_loss_options()
         self._require(self.head_init == "kaiming" or self.nodes > 0, "head_init", '"kaiming" when nodes=0')
         self._require(0 <= self.warmup_epochs <= self.epochs, "warmup_epochs", "between 0 and epochs")
         self._require(self.finetune_epochs >= 0, "finetune_epochs", "0 or more")
@@ -224,6 +231,16 @@ class TrainConfig:
 
     def _distils_at(self, epoch: int, how: str) -> bool:
         return self.method == "raml" and epoch >= self.raml.teacher_epochs and self.raml.distillation == how
+
+    def _check_loss_options(self) -> None:
+        if self.method == "avsl" and self.loss_options:
+            raise ConfigError(
+                f"loss_options.{next(iter(self.loss_options))}: method=avsl has losses of its own; set "
+                "positive_margin and negative_margin, or another method"
+            )
+        values = loss_values(self.loss, self.loss_options)
+        # A copy of what was given, of the right types: the caller's mapping may change.
+        object.__setattr__(self, "loss_options", {name: values[name] for name in self.loss_options})
 
     def _check_raml(self) -> None:
         raml = self.raml

@@ -55,7 +55,13 @@ class DimlObjective(Objective):
         if config.loss == "proxy_anchor":
             return None
         width = self.model.base.embedded_width
-        return build_loss(config.loss, self.num_classes, width, given=config.diml.structural)
+        return build_loss(
+            config.loss,
+            self.num_classes,
+            width,
+            given=config.diml.structural,
+            options=config.loss_options,
+        )
 
     def _losses(self, maps: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
         cells, whole = self.model.cells(maps)

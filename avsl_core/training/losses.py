@@ -5,6 +5,7 @@ own for either side; it lives with the proxies in :mod:`avsl_core.training.objec
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -12,26 +13,17 @@ from torch import Tensor, nn
 
 from avsl_core import functional as AF
 from avsl_core.errors import ConfigError
+from avsl_core.training.loss_options import LOSS_OPTIONS, LossValue, loss_values
 
 __all__ = ["LOSS_NAMES", "PAIR_LOSSES", "MetricLoss", "build_loss"]
 
 PAIR_LOSSES = ("margin", "multi_similarity", "contrastive", "triplet", "lifted")
 """Losses that need nothing but the distances within a batch, so that any distance will do."""
 
-_OTHERS = (
-    "proxy_nca",
-    "soft_triple",
-    "arcface",
-    "batch_hard_triplet",
-    "circle",
-    "angular",
-    "n_pair",
-    "snr",
-    "histogram",
-)
-
-LOSS_NAMES = ("proxy_anchor", *PAIR_LOSSES, *_OTHERS)
+LOSS_NAMES = tuple(LOSS_OPTIONS)
 """What a recipe's ``loss`` may be."""
+
+_Values = Mapping[str, Any]  # all of a loss's options by name
 
 
 class MetricLoss(nn.Module):
@@ -58,8 +50,15 @@ class MetricLoss(nn.Module):
         return self.loss(vectors, labels, self.miner(vectors, labels))
 
 
-def build_loss(name: str, num_classes: int, width: int, *, given: bool = False) -> MetricLoss:
-    """Build a loss with the settings of its paper.
+def build_loss(
+    name: str,
+    num_classes: int,
+    width: int,
+    *,
+    given: bool = False,
+    options: Mapping[str, LossValue] = MappingProxyType({}),
+) -> MetricLoss:
+    """Build a loss with the settings of its paper, or others.
 
     Args:
         name: One of :data:`LOSS_NAMES` except ``proxy_anchor``.
@@ -67,9 +66,10 @@ def build_loss(name: str, num_classes: int, width: int, *, given: bool = False) 
         width: Length of the vectors.
         given: Whether the loss gets matrices of pairs rather than vectors: distances, or similarities for
             ``multi_similarity``. One of :data:`PAIR_LOSSES` only.
+        options: Other settings, see :data:`avsl_core.training.loss_options.LOSS_OPTIONS`.
 
     Raises:
-        ConfigError: If there is no such loss, or it cannot take matrices.
+        ConfigError: If there is no such loss, it cannot take matrices, or has no such setting.
     """
     if name not in _BUILDERS:
         raise ConfigError(f"no loss {name!r} to build; known: {', '.join(_BUILDERS)}")
@@ -77,7 +77,7 @@ def build_loss(name: str, num_classes: int, width: int, *, given: bool = False) 
         raise ConfigError(
             f"loss={name}: structural distances need a loss on pairs, one of {', '.join(PAIR_LOSSES)}"
         )
-    return _BUILDERS[name](num_classes, width, given)
+    return _BUILDERS[name](num_classes, width, given, loss_values(name, options))
 
 
 def _distance(given: bool, *, similarity: bool = False) -> Any:
@@ -100,97 +100,96 @@ def _distance(given: bool, *, similarity: bool = False) -> Any:
     return CosineSimilarity() if similarity else LpDistance()
 
 
-def _margin(num_classes: int, width: int, given: bool) -> MetricLoss:
+def _margin(num_classes: int, width: int, given: bool, values: _Values) -> MetricLoss:
     from pytorch_metric_learning.losses import MarginLoss
 
-    return MetricLoss(MarginLoss(margin=0.2, nu=0.0, beta=1.2, learn_beta=True, distance=_distance(given)))
+    return MetricLoss(MarginLoss(**values, distance=_distance(given)))
 
 
-def _multi_similarity(num_classes: int, width: int, given: bool) -> MetricLoss:
+def _multi_similarity(num_classes: int, width: int, given: bool, values: _Values) -> MetricLoss:
     from pytorch_metric_learning.losses import MultiSimilarityLoss
     from pytorch_metric_learning.miners import MultiSimilarityMiner
 
     distance = _distance(given, similarity=True)
-    miner = MultiSimilarityMiner(epsilon=0.1, distance=distance)
-    return MetricLoss(MultiSimilarityLoss(alpha=2.0, beta=50.0, base=0.5, distance=distance), miner)
+    own = {name: value for name, value in values.items() if name != "epsilon"}
+    miner = MultiSimilarityMiner(epsilon=values["epsilon"], distance=distance)
+    return MetricLoss(MultiSimilarityLoss(**own, distance=distance), miner)
 
 
-def _contrastive(num_classes: int, width: int, given: bool) -> MetricLoss:
+def _contrastive(num_classes: int, width: int, given: bool, values: _Values) -> MetricLoss:
     from pytorch_metric_learning.losses import ContrastiveLoss
 
-    return MetricLoss(ContrastiveLoss(pos_margin=0.0, neg_margin=1.0, distance=_distance(given)))
+    return MetricLoss(ContrastiveLoss(**values, distance=_distance(given)))
 
 
-def _triplet(num_classes: int, width: int, given: bool) -> MetricLoss:
+def _triplet(num_classes: int, width: int, given: bool, values: _Values) -> MetricLoss:
     from pytorch_metric_learning.losses import TripletMarginLoss
     from pytorch_metric_learning.miners import TripletMarginMiner
 
-    miner = TripletMarginMiner(margin=0.2, type_of_triplets="semihard", distance=_distance(given))
-    return MetricLoss(TripletMarginLoss(margin=0.2, distance=_distance(given)), miner)
+    miner = TripletMarginMiner(**values, distance=_distance(given))
+    return MetricLoss(TripletMarginLoss(margin=values["margin"], distance=_distance(given)), miner)
 
 
-def _lifted(num_classes: int, width: int, given: bool) -> MetricLoss:
+def _lifted(num_classes: int, width: int, given: bool, values: _Values) -> MetricLoss:
     from pytorch_metric_learning.losses import GeneralizedLiftedStructureLoss
 
-    return MetricLoss(GeneralizedLiftedStructureLoss(neg_margin=1.0, distance=_distance(given)))
+    return MetricLoss(GeneralizedLiftedStructureLoss(**values, distance=_distance(given)))
 
 
-def _proxy_nca(num_classes: int, width: int, given: bool) -> MetricLoss:
+def _proxy_nca(num_classes: int, width: int, given: bool, values: _Values) -> MetricLoss:
     from pytorch_metric_learning.losses import ProxyNCALoss
 
-    return MetricLoss(ProxyNCALoss(num_classes, width, softmax_scale=3.0))
+    return MetricLoss(ProxyNCALoss(num_classes, width, **values))
 
 
-def _soft_triple(num_classes: int, width: int, given: bool) -> MetricLoss:
+def _soft_triple(num_classes: int, width: int, given: bool, values: _Values) -> MetricLoss:
     from pytorch_metric_learning.losses import SoftTripleLoss
 
-    return MetricLoss(
-        SoftTripleLoss(num_classes, width, centers_per_class=10, la=20.0, gamma=0.1, margin=0.01)
-    )
+    return MetricLoss(SoftTripleLoss(num_classes, width, **values))
 
 
-def _arcface(num_classes: int, width: int, given: bool) -> MetricLoss:
+def _arcface(num_classes: int, width: int, given: bool, values: _Values) -> MetricLoss:
     from pytorch_metric_learning.losses import ArcFaceLoss
 
-    return MetricLoss(ArcFaceLoss(num_classes, width, margin=28.6, scale=64.0))
+    return MetricLoss(ArcFaceLoss(num_classes, width, **values))
 
 
-def _batch_hard_triplet(num_classes: int, width: int, given: bool) -> MetricLoss:
-    return MetricLoss(AF.batch_hard_triplet)
+def _batch_hard_triplet(num_classes: int, width: int, given: bool, values: _Values) -> MetricLoss:
+    return MetricLoss(partial(AF.batch_hard_triplet, **values))
 
 
-def _circle(num_classes: int, width: int, given: bool) -> MetricLoss:
+def _circle(num_classes: int, width: int, given: bool, values: _Values) -> MetricLoss:
     from pytorch_metric_learning.losses import CircleLoss
 
-    return MetricLoss(CircleLoss(m=0.4, gamma=80.0))
+    return MetricLoss(CircleLoss(**values))
 
 
-def _angular(num_classes: int, width: int, given: bool) -> MetricLoss:
+def _angular(num_classes: int, width: int, given: bool, values: _Values) -> MetricLoss:
     from pytorch_metric_learning.losses import AngularLoss
 
-    return MetricLoss(AngularLoss(alpha=40.0))
+    return MetricLoss(AngularLoss(**values))
 
 
-def _n_pair(num_classes: int, width: int, given: bool) -> MetricLoss:
+def _n_pair(num_classes: int, width: int, given: bool, values: _Values) -> MetricLoss:
     from pytorch_metric_learning.losses import NPairsLoss
 
     return MetricLoss(NPairsLoss())
 
 
-def _snr(num_classes: int, width: int, given: bool) -> MetricLoss:
+def _snr(num_classes: int, width: int, given: bool, values: _Values) -> MetricLoss:
     from pytorch_metric_learning.distances import SNRDistance
     from pytorch_metric_learning.losses import ContrastiveLoss
 
-    return MetricLoss(ContrastiveLoss(pos_margin=0.01, neg_margin=0.2, distance=SNRDistance()))
+    return MetricLoss(ContrastiveLoss(**values, distance=SNRDistance()))
 
 
-def _histogram(num_classes: int, width: int, given: bool) -> MetricLoss:
+def _histogram(num_classes: int, width: int, given: bool, values: _Values) -> MetricLoss:
     from pytorch_metric_learning.losses import HistogramLoss
 
-    return MetricLoss(HistogramLoss(n_bins=100))
+    return MetricLoss(HistogramLoss(**values))
 
 
-_BUILDERS: Mapping[str, Callable[[int, int, bool], MetricLoss]] = MappingProxyType(
+_BUILDERS: Mapping[str, Callable[[int, int, bool, _Values], MetricLoss]] = MappingProxyType(
     {
         "margin": _margin,
         "multi_similarity": _multi_similarity,

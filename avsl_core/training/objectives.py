@@ -268,9 +268,10 @@ class EmbeddingObjective(Objective):
         return self._widths() if self.config.loss == "proxy_anchor" else []
 
     def _build_criterion(self) -> MetricLoss | None:
-        if self.config.loss == "proxy_anchor":
+        config = self.config
+        if config.loss == "proxy_anchor":
             return None
-        return build_loss(self.config.loss, self.num_classes, sum(self._widths()))
+        return build_loss(config.loss, self.num_classes, sum(self._widths()), options=config.loss_options)
 
     def _losses(self, maps: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
         labels = gather_rows(labels)

@@ -206,9 +206,10 @@ class RamlObjective(Objective):
         return list(self.model.exponents)
 
     def _build_criterion(self) -> MetricLoss | None:
-        if self.config.loss == "proxy_anchor":
+        config = self.config
+        if config.loss == "proxy_anchor":
             return None
-        return build_loss(self.config.loss, self.num_classes, self.model.config.nodes)
+        return build_loss(config.loss, self.num_classes, self.model.config.nodes, options=config.loss_options)
 
     @property
     def _shared(self) -> bool:

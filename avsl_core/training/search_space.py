@@ -9,6 +9,7 @@ import optuna
 from avsl_core.config import parse_override
 from avsl_core.errors import ConfigError
 from avsl_core.training.config import TrainConfig
+from avsl_core.training.loss_options import LOSS_OPTIONS, parse_loss_option
 from avsl_core.training.recipes import GROUPS
 
 __all__ = ["SearchOption", "parse_search"]
@@ -88,6 +89,10 @@ def parse_search(recipe: TrainConfig, text: str) -> SearchOption:
 def _read(recipe: TrainConfig, key: str, text: str) -> Any:
     """One value of an option."""
     group, dot, name = key.partition(".")
+    if dot and group == "loss_options":
+        # Where losses are searched as well, the recipe's need not be the one that is meant.
+        losses = [loss for loss in (recipe.loss, *LOSS_OPTIONS) if name in LOSS_OPTIONS[loss]]
+        return parse_loss_option(losses[0] if losses else recipe.loss, name, text)
     if dot and group in GROUPS:
         return parse_override(type(getattr(recipe, group)), f"{name}={text}")[1]
     return parse_override(TrainConfig, f"{key}={text}")[1]

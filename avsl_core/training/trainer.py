@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from avsl_core.checkpoint import Checkpoint, save_checkpoint
-from avsl_core.config import to_dict
+from avsl_core.config import to_dict, with_defaults
 from avsl_core.data import PictureSet
 from avsl_core.errors import ConfigError, DataError, TrainingError
 from avsl_core.evaluation import Evaluation, evaluate_encoding
@@ -215,6 +215,7 @@ class Trainer:
             for trunk in self.model.trunks
         ]
         progress = load_state(self._state_file, self.objective, self.optimizer)
+        progress["config"] = with_defaults(TrainConfig, progress.get("config") or {})
         self.scaler.load_state_dict(progress["scaler"])
         for key in ("config", "classes", "pictures"):
             if progress.get(key) != fresh[key]:

@@ -326,3 +326,15 @@ class TestPrecision:
         write_tensors(tensors, {"avsl-training": json.dumps(progress)}, state)
         resumed, _ = run(reduced, train_pictures, None, out, alone, resume=True)
         assert resumed.config.amp == "bf16"
+
+
+def test_a_run_of_before_an_option_was_there_goes_on_with_its_default(tmp_path, tiny, train_pictures, alone):
+    out = tmp_path / "m.safetensors"
+    run(tiny, train_pictures, None, out, alone)
+    state = out.with_suffix(".run") / "state.safetensors"
+    tensors, metadata = read_tensors(state)
+    progress = json.loads(metadata["avsl-training"])
+    del progress["config"]["loss_options"]
+    write_tensors(tensors, {"avsl-training": json.dumps(progress)}, state)
+    _, result = run(tiny, train_pictures, None, out, alone, resume=True)
+    assert len(result.losses) == tiny.epochs
