@@ -1,6 +1,6 @@
-"""Recipes by name: the published ones, and two for small sets of your own pictures."""
+"""Recipes by name: the published ones, and five for small sets of your own pictures."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -9,9 +9,11 @@ from avsl_core.config import parse_override
 from avsl_core.errors import ConfigError
 from avsl_core.images import Augmentation, Preprocess
 from avsl_core.training.config import TrainConfig
+from avsl_core.training.loss_options import parse_loss_option
 from avsl_core.training.options import CgdOptions, RamlOptions
+from avsl_core.training.reading import option_value, require_effect, require_read
 
-__all__ = ["GROUPS", "RECIPES", "find_recipe", "override", "require_read"]
+__all__ = ["GROUPS", "RECIPES", "find_recipe", "override"]
 
 _IMAGENET = Preprocess(size=224, resize=256, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
@@ -223,17 +225,6 @@ _CPU_RAML = replace(
 GROUPS = ("preprocess", "augmentation", "diml", "cgd", "raml")
 """Options that are written with a dot: ``raml.views``."""
 
-# Which methods read an option, or the options of a group; all methods read what is not listed.
-_READ_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        **{method: (method,) for method in ("diml", "cgd", "raml")},
-        "pooling": ("embedding", "diml"),
-        "lr_gates": ("avsl", "raml"),
-        **dict.fromkeys(("top_k", "gamma", "certainty", "momentum"), ("avsl",)),
-        **dict.fromkeys(("level_weights", "final_weight"), ("avsl",)),
-    }
-)
-
 RECIPES: Mapping[str, TrainConfig] = MappingProxyType(
     {
         "cub": _CUB,
@@ -257,11 +248,12 @@ def find_recipe(name: str, overrides: Sequence[str] = ()) -> TrainConfig:
     Args:
         name: One of :data:`RECIPES`.
         overrides: ``key=value`` texts; those of a group (the picture pipeline, or one method) as
-            ``preprocess.key``, ``augmentation.key``, ``diml.key``, ``cgd.key`` and ``raml.key``.
+            ``preprocess.key``, ``augmentation.key``, ``diml.key``, ``cgd.key`` and ``raml.key``; those of
+            the loss as ``loss_options.key``.
 
     Raises:
-        ConfigError: If the recipe or an option is unknown, the recipe's method does not read an option, or a
-            value does not fit.
+        ConfigError: If the recipe or an option is unknown, an option has no effect with the recipe's method,
+            loss or way of learning, or a value does not fit.
 
     Example:
         >>> find_recipe("cpu", ["epochs=3", "augmentation.flip=0"]).augmentation.flip
@@ -272,22 +264,27 @@ def find_recipe(name: str, overrides: Sequence[str] = ()) -> TrainConfig:
     return override(RECIPES[name], overrides)
 
 
-def override(recipe: TrainConfig, overrides: Sequence[str]) -> TrainConfig:
+def override(recipe: TrainConfig, overrides: Sequence[str], *, idle: bool = False) -> TrainConfig:
     """Change some options of a recipe.
 
     Args:
         recipe: Stays as it is.
         overrides: As of :func:`find_recipe`.
+        idle: Whether options that the method reads may be without effect here, as in a search that also
+            tries what decides it.
 
     Raises:
-        ConfigError: If an option is unknown, the method (as changed) does not read it, or a value does not
+        ConfigError: If an option is unknown, the recipe (as changed) does not read it, or a value does not
             fit.
     """
     changes: dict[str, Any] = {}
     inside: dict[str, dict[str, Any]] = {}
+    of_loss: list[str] = []
     for text in overrides:
         group, dot, rest = text.partition(".")
-        if dot and group in GROUPS and "=" in rest:
+        if dot and group == "loss_options" and "=" in rest:
+            of_loss.append(rest)
+        elif dot and group in GROUPS and "=" in rest:
             key, value = parse_override(type(getattr(recipe, group)), rest)
             inside.setdefault(group, {})[key] = value
         else:
@@ -296,24 +293,18 @@ def override(recipe: TrainConfig, overrides: Sequence[str]) -> TrainConfig:
     written = [text.partition("=")[0] for text in overrides]
     require_read(written, changes.get("method", recipe.method))
     # All at once: values that only go together may be written in any order.
-    groups = {group: replace(getattr(recipe, group), **values) for group, values in inside.items()}
-    return replace(recipe, **changes, **groups)
-
-
-def require_read(keys: Iterable[str], method: str) -> None:
-    """Refuse options that a method never reads.
-
-    Args:
-        keys: As they are written; those of a group with a dot.
-        method: The method's name.
-
-    Raises:
-        ConfigError: If one is never read.
-    """
-    for key in keys:
-        readers = _READ_BY.get(key.partition(".")[0], (method,))
-        if method not in readers:
-            raise ConfigError(
-                f"{key}: an option of method {' and '.join(readers)}, and the method is {method}; "
-                f"leave it out, or set method={readers[0]}"
-            )
+    groups: dict[str, Any] = {
+        group: replace(getattr(recipe, group), **values) for group, values in inside.items()
+    }
+    loss = changes.get("loss", recipe.loss)
+    if of_loss or loss != recipe.loss:
+        own = dict(recipe.loss_options) if loss == recipe.loss else {}  # another loss has other options
+        for text in of_loss:
+            name, _, value = text.partition("=")
+            own[name] = parse_loss_option(loss, name, value)
+        groups["loss_options"] = own
+    changed = replace(recipe, **changes, **groups)
+    if not idle:
+        given = [key for key in written if option_value(changed, key) != option_value(recipe, key)]
+        require_effect(given, changed)
+    return changed

@@ -8,11 +8,13 @@ share.
 import contextlib
 import csv
 import hashlib
+import itertools
 import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,14 +22,16 @@ import numpy as np
 import optuna
 from sqlalchemy.exc import SQLAlchemyError
 
-from avsl_core.config import to_dict
+from avsl_core.config import to_dict, with_defaults
 from avsl_core.data import PictureSet
 from avsl_core.errors import ConfigError, DataError, TrainingError
 from avsl_core.evaluation import Evaluation
 from avsl_core.precision import Precision, effective_precision
 from avsl_core.training.config import TrainConfig
 from avsl_core.training.distributed import Process
-from avsl_core.training.recipes import override, require_read
+from avsl_core.training.loss_options import require_known
+from avsl_core.training.reading import DECIDING, require_effect, require_read
+from avsl_core.training.recipes import override
 from avsl_core.training.search_space import SearchOption
 from avsl_core.training.trainer import Trainer, TrainResult
 
@@ -182,12 +186,56 @@ def _check(
     tried = next((option.choices for option in search if option.key == "method"), (recipe.method,))
     for method in tried:
         require_read(names, method)
+    losses = next((option.choices for option in search if option.key == "loss"), (recipe.loss,))
+    for key in names:
+        if key.startswith("loss_options."):
+            for loss in losses:
+                require_known(loss, key.removeprefix("loss_options."))
+    _require_effect(recipe, search)
     if trials < 1:
         raise ConfigError(f"trials={trials}: must be at least 1")
     if metric not in TUNE_METRICS:
         raise ConfigError(f"unknown metric {metric!r}; known: {', '.join(TUNE_METRICS)}")
     if process.count > 1:
         raise ConfigError("a search runs in one process; start it without torchrun")
+
+
+def _require_effect(recipe: TrainConfig, search: Sequence[SearchOption]) -> None:
+    """Refuse options that no trial would read, whatever it draws of those that decide it.
+
+    Raises:
+        ConfigError: If there is one.
+    """
+    drawn = [
+        [f"{option.key}={value}" for value in option.choices or (_written(option),)]
+        for option in search
+        if option.key in DECIDING
+    ]
+    possible = [config for config in map(partial(_possible, recipe), itertools.product(*drawn)) if config]
+    for option in search:
+        refused: ConfigError | None = None
+        for config in possible:
+            try:
+                require_effect([option.key], config)
+            except ConfigError as error:
+                refused = refused or error
+            else:
+                break
+        else:
+            if refused is not None:
+                raise refused
+
+
+def _written(option: SearchOption) -> str:
+    """The upper end of a range: only at the lower one, 0, do options turn others off."""
+    return str(int(option.high)) if option.whole else repr(option.high)
+
+
+def _possible(recipe: TrainConfig, changes: Sequence[str]) -> TrainConfig | None:
+    try:
+        return override(recipe, changes, idle=True)
+    except ConfigError:
+        return None  # a trial that draws these fails, and says why
 
 
 def _settings(
@@ -239,12 +287,18 @@ def _open_study(out: Path, settings: dict[str, Any]) -> optuna.Study:
     kept = study.user_attrs.get(_SETTINGS)
     if kept is None:
         study.set_user_attr(_SETTINGS, settings)
-    elif kept != settings:
+    elif (kept := kept | {"recipe": _completed(kept["recipe"])}) != settings:
         changed = ", ".join(key for key in settings if kept.get(key) != settings[key])
         raise TrainingError(f"{out}: holds a search with another {changed}; use the same, or another folder")
     for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)  # interrupted
     return study
+
+
+def _completed(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe that an earlier version kept, as JSON has it."""
+    completed: dict[str, Any] = json.loads(json.dumps(with_defaults(TrainConfig, recipe)))
+    return completed
 
 
 def _run_trial(
@@ -272,7 +326,7 @@ def _run_trial(
             raise optuna.TrialPruned
 
     try:
-        config = override(recipe, changes)
+        config = override(recipe, changes, idle=True)
         epochs = config.total_epochs
         trainer = Trainer(
             config,

@@ -1,7 +1,9 @@
 import pytest
 
+from avsl_core.config import from_dict, to_dict
 from avsl_core.errors import ConfigError
 from avsl_core.training import RECIPES, TrainConfig, find_recipe
+from avsl_core.training.loss_options import LOSS_OPTIONS
 
 
 def test_an_unknown_recipe_is_an_error_that_lists_the_known():
@@ -157,4 +159,129 @@ class TestOverrides:
         assert find_recipe("raml", texts[::turn]).raml.mixup == 0
 
     def test_the_last_of_several_values_counts(self):
-        assert find_recipe("cpu-cgd", ["cgd.smoothing=0.2", "cgd.smoothing=0.3"]).cgd.smoothing == 0.3
+        assert find_recipe("cgd", ["cgd.smoothing=0.2", "cgd.smoothing=0.3"]).cgd.smoothing == 0.3
+
+
+class TestEffect:
+    """Options that would change nothing are refused, with the reason and with what to set."""
+
+    @pytest.mark.parametrize(
+        ("recipe", "texts", "message"),
+        [
+            ("cpu-cgd", ["positive_margin=0.3"], "loss=circle and method=cgd; .* set loss=proxy_anchor"),
+            ("cpu-cgd", ["negative_margin=1.3"], "an option of the loss: loss_options.m, loss_options.gamma"),
+            ("cpu-cgd", ["loss_alpha=8"], "loss=circle; .* set loss=proxy_anchor"),
+            ("cpu-cgd", ["all_proxies_up_to=5"], "loss=circle; .* set loss=proxy_anchor"),
+            ("cpu-cgd", ["lr_proxies=1"], "loss=circle and method=cgd .* set loss to one that learns"),
+            ("cpu", ["loss=margin", "lr_proxies=1"], "loss=margin and method=avsl"),
+            ("cpu", ["loss=margin", "loss_alpha=8"], "loss=margin; .* set loss=proxy_anchor"),
+            ("cpu", ["loss=margin", "method=embedding", "positive_margin=0.3"], "loss_options.margin"),
+            ("cpu-cgd", ["cgd.smoothing=0.2"], r"cgd.auxiliary_weight=0.0; .* cgd.auxiliary_weight above 0"),
+            ("cpu-cgd", ["cgd.auxiliary_temperature=1"], "cgd.auxiliary_weight=0.0"),
+            ("cpu-raml", ["raml.triplet_margin=0.5"], "raml.distillation=ts_aug; .* raml.distillation=sym"),
+            *(
+                ("cpu-raml", ["raml.distillation=ts_reg", text], "raml.distillation=ts_reg; .*ts_aug")
+                for text in ("raml.relational_ts=2", "raml.relational_ss=2", "raml.views=2")
+            ),
+            ("cpu-raml", ["raml.views=1", "raml.relational_ts=2"], "raml.views=1; .* raml.views above 1"),
+            ("cpu-raml", ["epochs=24", "raml.views=2"], "epochs=24 and raml.teacher_epochs=24"),
+            ("cpu-raml", ["raml.student_weights=none"], "raml.student_backbone=shared"),
+            *(
+                ("cpu-raml", ["raml.teacher_epochs=0", "raml.distillation=sym", text], "distillation=alone")
+                for text in ("loss=margin", "positive_margin=0.3", "lr_proxies=1")
+            ),
+            ("cpu", ["step_epochs=3"], "schedule=cosine"),
+            ("cpu", ["schedule=onecycle", "step_factor=0.3"], "schedule=onecycle"),
+            ("cpu", ["finetune_lr_scale=0.5"], "finetune_epochs=0; .* finetune_epochs above 0"),
+            ("cpu", ["finetune_stages=all"], "finetune_epochs=0"),
+            ("cpu", ["lr_trunk=1e-4"], "stages=none and finetune_epochs=0"),
+            ("cub", ["views=3"], "cached=False; .* cached=true"),
+        ],
+    )
+    def test_an_option_without_any_is_refused(self, recipe, texts, message):
+        idle = texts[-1].partition("=")[0]
+        for order in (texts, texts[::-1]):
+            with pytest.raises(ConfigError, match=f"^{idle}: has no effect with .*{message}"):
+                find_recipe(recipe, order)
+
+    @pytest.mark.parametrize(
+        ("recipe", "texts"),
+        [
+            ("cpu-cgd", ["loss=proxy_anchor", "positive_margin=0.3", "loss_alpha=8", "lr_proxies=1"]),
+            ("cpu", ["loss=margin", "positive_margin=0.3"]),
+            ("cpu-cgd", ["loss=soft_triple", "lr_proxies=1"]),
+            ("cpu-cgd", ["cgd.auxiliary_weight=1", "cgd.smoothing=0.2", "cgd.auxiliary_temperature=1"]),
+            ("cpu-raml", ["raml.distillation=sym", "raml.teacher_epochs=0", "raml.triplet_margin=0.5"]),
+            ("cpu-raml", ["raml.distillation=alone", "raml.teacher_epochs=0", "loss=circle"]),
+            ("cpu-raml", ["raml.views=2", "raml.relational_ts=2", "positive_margin=0.3"]),
+            ("cpu", ["schedule=cyclic", "step_epochs=3", "step_factor=0.3"]),
+            ("cpu", ["finetune_epochs=1", "finetune_stages=all", "finetune_lr_scale=0.5", "lr_trunk=1e-4"]),
+            ("whole", ["lr_trunk=1e-4", "views=3"]),
+        ],
+    )
+    def test_the_same_is_taken_where_it_has_one(self, recipe, texts):
+        assert find_recipe(recipe, texts) != RECIPES[recipe]
+
+    def test_what_a_recipe_says_itself_may_be_said_again(self):
+        assert find_recipe("cpu-cgd", ["positive_margin=0.4"]) == RECIPES["cpu-cgd"]
+
+
+class TestLossOptions:
+    def test_they_are_set_by_name_in_any_order(self):
+        texts = ["loss=histogram", "loss_options.n_bins=50"]
+        for order in (texts, texts[::-1]):
+            assert find_recipe("cpu-cgd", order).loss_options == {"n_bins": 50}
+
+    def test_several_add_up_and_the_last_of_each_counts(self):
+        texts = ["loss_options.m=0.3", "loss_options.gamma=64", "loss_options.m=0.25"]
+        assert find_recipe("cpu-cgd", texts).loss_options == {"m": 0.25, "gamma": 64.0}
+
+    @pytest.mark.parametrize(
+        ("texts", "message"),
+        [
+            (["loss_options.beta=1"], "no option of loss=circle; known: m, gamma"),
+            (["loss=n_pair", "loss_options.beta=1"], "no option of loss=n_pair; it has none"),
+            (["loss=proxy_anchor", "loss_options.alpha=1"], "options outside this group, loss_alpha"),
+            (["loss=circles", "loss_options.m=1"], "loss=circles: must be one of proxy_anchor"),
+            (["loss_options.m=little"], "must be a number between -1 and 1, neither of them"),
+            (["loss_options.m=1"], "must be a number between -1 and 1"),
+            (["loss_options.m=nan"], "must be a number between"),
+            (["loss_options.gamma=0"], "must be a number above 0"),
+            (["loss_options.gamma=inf"], "must be a number above 0"),
+            (["loss=histogram", "loss_options.n_bins=1"], "must be a whole number between 2 and 10000"),
+            (["loss=histogram", "loss_options.n_bins=2.5"], "must be a whole number"),
+            (["loss=soft_triple", "loss_options.centers_per_class=0"], "must be a whole number between 1"),
+            (["loss=margin", "loss_options.learn_beta=perhaps"], "must be true or false"),
+            (["loss=triplet", "loss_options.type_of_triplets=some"], "must be one of semihard, hard, all"),
+            (["loss_options=m"], "must be a group of options"),
+        ],
+    )
+    def test_what_the_loss_does_not_know_or_take_is_refused(self, texts, message):
+        with pytest.raises(ConfigError, match=message):
+            find_recipe("cpu-cgd", texts)
+
+    def test_avsl_has_losses_of_its_own(self):
+        with pytest.raises(ConfigError, match="method=avsl has losses of its own; set positive_margin"):
+            find_recipe("cpu", ["loss=margin", "loss_options.beta=1"])
+
+    def test_a_loss_that_is_never_used_takes_none(self):
+        texts = ["raml.teacher_epochs=0", "raml.distillation=sym", "loss=circle", "loss_options.m=0.3"]
+        with pytest.raises(ConfigError, match=r"has no effect with raml\.teacher_epochs=0"):
+            find_recipe("cpu-raml", texts)
+
+    @pytest.mark.parametrize("name", LOSS_OPTIONS)
+    def test_defaults_are_values_and_travel(self, name):
+        defaults = {key: option.default for key, option in LOSS_OPTIONS[name].items()}
+        config = TrainConfig(method="cgd", levels=(4,), loss=name, loss_options=defaults)
+        assert from_dict(TrainConfig, to_dict(config)) == config
+        assert config.loss_options == defaults
+
+    def test_a_number_may_be_given_as_a_whole_one(self):
+        config = TrainConfig(method="cgd", levels=(4,), loss="circle", loss_options={"gamma": 64})
+        assert isinstance(config.loss_options["gamma"], float)
+
+    def test_later_changes_of_what_was_given_change_nothing(self):
+        given = {"m": 0.3}
+        config = TrainConfig(method="cgd", levels=(4,), loss="circle", loss_options=given)
+        given["m"] = 0.5
+        assert config.loss_options == {"m": 0.3}

@@ -48,6 +48,13 @@ class TestWhatIsSearched:
         assert parse_search(plan, "loss=margin, triplet").choices == ("margin", "triplet")
         assert parse_search(plan, "raml.pooling=gem,mac").key == "raml.pooling"
 
+    def test_options_of_a_loss_are_searched_like_others(self, plan):
+        plan = replace(plan, loss="histogram")
+        assert parse_search(plan, "loss_options.n_bins=20:100").whole
+        assert parse_search(plan, "loss_options.m=0.1:0.5").high == 0.5  # of another loss, tried as well
+        with pytest.raises(ConfigError, match="no option of loss=histogram; known: n_bins"):
+            parse_search(plan, "loss_options.bins=20:100")
+
     @pytest.mark.parametrize(
         ("text", "message"),
         [
@@ -159,6 +166,18 @@ class TestSearch:
         (trial,) = optuna.load_study(study_name="search", storage=storage).get_trials()
         assert set(trial.intermediate_values) == {3, 4}
 
+    def test_options_that_only_some_trials_read_may_be_searched_with_what_decides_it(self, search):
+        written = ["loss=proxy_anchor,circle", "loss_alpha=4:8", "nodes=4:8"]
+        result = search(written, trials=4)
+        assert {outcome.options["loss"] for outcome in result.trials} == {"proxy_anchor", "circle"}
+        assert all(outcome.error is None for outcome in result.trials)
+
+    def test_a_losss_options_reach_its_trials(self, search, plan):
+        recipe = replace(plan, loss="circle")
+        result = search(["loss_options.m=0.1:0.5"], recipe=recipe, trials=1)
+        (tried,) = result.best.options.values()
+        assert load_checkpoint(result.checkpoint).record["recipe"]["loss_options"] == {"m": tried}
+
     def test_a_search_begun_in_another_precision_goes_on_with_a_warning(self, search, tmp_path, caplog):
         search(trials=1)
         storage = f"sqlite:///{tmp_path / 'search' / 'search.db'}"
@@ -180,6 +199,9 @@ class TestWhatCannotBe:
             (["nodes=1:2", "nodes=1:2"], {"trials": 1}, "searched twice"),
             (["nodes=1:2"], {"trials": 0}, "at least 1"),
             (["nodes=1:2"], {"trials": 1, "metric": "map"}, "unknown metric"),
+            (["step_epochs=1:2"], {"trials": 1}, "step_epochs: has no effect with schedule=cosine"),
+            (["loss_options.m=0.1:0.5", "loss=circle,margin"], {"trials": 1}, "no option of loss=margin"),
+            (["loss_alpha=4:8", "loss=circle,margin"], {"trials": 1}, "loss_alpha: has no effect with loss"),
         ],
     )
     def test_is_refused_before_anything_is_written(self, search, tmp_path, written, options, message):
