@@ -91,7 +91,7 @@ def evaluate_reranked(
             some = torch.arange(start, min(start + _QUERIES, len(classes)))
             found = search.search(base[some.to(base.vectors.device)], needed, exclude=some)
             unlike = structural_distances(model, encoding, some, found.rows[:, :deepest])
-            total = found.distances[:, :deepest] / 2 + unlike
+            total = found.distances[:, :deepest] * model.config.base_weight + unlike
             for k in top_k:
                 order = found.rows.clone()
                 within = total[:, :k].argsort(dim=1, stable=True)

@@ -27,6 +27,7 @@ _PARTS = {
     "low": ("Low resolution", "what the small network sees of both pictures"),
     "high": ("High resolution", "what the large network sees of both"),
 }
+_WHOLE_PARTS = ("low", "high", "distance")  # of distances 1 - cos, which matching takes as they are
 _RESIDUALS = {
     "raml": (
         "Resolution gap",
@@ -69,7 +70,8 @@ def part_titles(names: Sequence[str], method: str = "") -> list[tuple[str, str]]
         if method == "diml" and name != "structure":
             alone = len(names) == 2  # besides the structure
             title, gloss = ("Whole", "the pictures against each other") if alone else (title, gloss)
-            gloss = ", ".join(filter(None, [gloss, "halved"]))
+            halved = "" if name in _WHOLE_PARTS or name.startswith("layer") else "halved"
+            gloss = ", ".join(filter(None, [gloss, halved]))
         titles.append((title, gloss))
     return titles
 

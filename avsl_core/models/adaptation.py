@@ -139,6 +139,24 @@ class AdaptationModel(EuclideanModel):
         vectors = self.encode_features(self.features(maps)).vectors
         return AdaptationEncoding(vectors, tuple(maps) if keep_maps else None)
 
+    @property
+    def embedded_width(self) -> int:
+        """Length of the adapted vectors."""
+        return self.head.outputs
+
+    def embedded_map(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """f(x) of each cell of the coarsest level as if the picture were this cell alone, and of the picture.
+
+        Every level is pooled inside the cell as it is over a picture, so nothing is approximated.
+        """
+        grid = min((int(m.shape[2]), int(m.shape[3])) for m in maps)
+        inside = [F.adaptive_avg_pool2d(m, grid) for m in maps]
+        if self.config.pooling == "avgmax":
+            inside = [mean + F.adaptive_max_pool2d(m, grid) for mean, m in zip(inside, maps, strict=True)]
+        x = torch.cat([F.normalize(m, dim=1) for m in inside], dim=1)
+        cells = self.head(x.permute(0, 2, 3, 1).flatten(0, 2))
+        return cells.view(len(x), *grid, -1).permute(0, 3, 1, 2), self.head(self.features(maps))
+
     def compared(self, encoding: Encoding, role: Role) -> Tensor:
         """The adapted features, of length 1."""
         return self._own(encoding).vectors

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from avsl_core.errors import CheckpointError, ConfigError, MissingPackageError
 from avsl_core.models.backbone import Backbone, BackboneConfig
 
-__all__ = ["CLIP_PREFIX", "ClipTrunk", "build_trunk"]
+__all__ = ["CLIP_PREFIX", "ClipTrunk", "build_trunk", "pools_at_top"]
 
 CLIP_PREFIX = "clip:"
 """Before open_clip's name of a network, such as ``clip:RN50x4``."""
@@ -26,6 +26,11 @@ def build_trunk(config: BackboneConfig, weights: str = "none") -> Backbone:
     """
     kind = ClipTrunk if config.name.startswith(CLIP_PREFIX) else Backbone
     return kind(config, weights)
+
+
+def pools_at_top(config: BackboneConfig) -> bool:
+    """Whether the highest level is a CLIP's pooled embedding, one cell for the whole picture."""
+    return config.has_head and config.name.startswith(CLIP_PREFIX)
 
 
 class ClipTrunk(Backbone):

@@ -11,20 +11,36 @@ from torch import Tensor
 
 from avsl_core import functional as AF
 from avsl_core.errors import ConfigError, EncodingError
+from avsl_core.models.adaptation import AdaptationConfig, AdaptationModel
 from avsl_core.models.avsl import AvslConfig, AvslModel
+from avsl_core.models.backbone import Backbone
 from avsl_core.models.base import Encoding, Role, SimilarityModel, check_counts, check_pair
 from avsl_core.models.cgd import CgdConfig, CgdModel
+from avsl_core.models.clip import pools_at_top
 from avsl_core.models.diml_measure import DimlMeasure
 from avsl_core.models.embedding import EmbeddingConfig, EmbeddingModel
 from avsl_core.models.explanation import CellLikeness, Component, Explanation, Flow
 from avsl_core.models.likeness import added_likeness
 from avsl_core.models.measure import Rows
+from avsl_core.models.raml import RamlConfig, RamlModel
 
 __all__ = ["DimlConfig", "DimlEncoding", "DimlModel"]
 
 _BASES: Mapping[type[Any], type[Any]] = MappingProxyType(
-    {EmbeddingConfig: EmbeddingModel, AvslConfig: AvslModel, CgdConfig: CgdModel}
+    {
+        EmbeddingConfig: EmbeddingModel,
+        AvslConfig: AvslModel,
+        CgdConfig: CgdModel,
+        RamlConfig: RamlModel,
+        AdaptationConfig: AdaptationModel,
+    }
 )
+
+BaseConfig = EmbeddingConfig | AvslConfig | CgdConfig | RamlConfig | AdaptationConfig
+
+# The published score adds the cosine to the structural similarity. These distances are 1 - cos; the others
+# are 2 - 2 cos, or no cosine and of that range.
+_COSINE_DISTANCES = (RamlConfig, AdaptationConfig)
 
 
 @dataclass(frozen=True)
@@ -33,20 +49,30 @@ class DimlConfig:
 
     Attributes:
         base: The method whose vectors and cells are used: plain embeddings (Proxy-Anchor or frozen features),
-            AVSL or CGD.
+            AVSL, CGD, an adaptation, or RAML with one network at both sides.
         grid: Cells along each side, 1 to 7 as published.
         marginals: What a cell counts.
         temperature: Of the transport's kernel.
         max_iterations: Most Sinkhorn steps.
     """
 
-    base: EmbeddingConfig | AvslConfig | CgdConfig = field(default_factory=EmbeddingConfig)
+    base: BaseConfig = field(default_factory=EmbeddingConfig)
     grid: int = 4
     marginals: AF.Marginals = "cross_correlation"
     temperature: float = 0.05
     max_iterations: int = 100
 
     def __post_init__(self) -> None:
+        if isinstance(self.base, RamlConfig) and self.base.sides == "asymmetric":
+            raise ConfigError(
+                "RAML with a network for each side has no cells to match: student and teacher agree on whole "
+                "pictures, not on cells; let one look at both sides: sides=student or teacher (--sides)"
+            )
+        if isinstance(self.base, AdaptationConfig) and pools_at_top(self.base.backbone):
+            raise ConfigError(
+                f"{self.base.backbone.name} with level head ends in one pooled vector, which has no cells to "
+                "match; leave head out of its levels"
+            )
         if not 1 <= self.grid <= 7:
             raise ConfigError(f"grid must be 1 to 7 cells along a side, not {self.grid}")
         if self.marginals not in ("cross_correlation", "uniform"):
@@ -61,6 +87,11 @@ class DimlConfig:
     def cells(self) -> int:
         """Cells of a picture."""
         return self.grid * self.grid
+
+    @property
+    def base_weight(self) -> float:
+        """What the base's distance is multiplied with: 1 where it is 1 - cos, else 1/2."""
+        return 1.0 if isinstance(self.base, _COSINE_DISTANCES) else 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,11 +110,12 @@ class DimlEncoding(Encoding):
 
 
 class DimlModel(SimilarityModel):
-    """A base method's distance, halved, plus what the best match of cells leaves unlike.
+    """A base method's distance, weighted, plus what the best match of cells leaves unlike.
 
     With T the transport plan between the cells and S their cosines, and for unit vectors of distance d =
     2 - 2 cos, the published score cos + sum(T S) becomes the distance d / 2 + (1 - sum(T S)) = 2 - cos -
-    sum(T S). The same form serves base methods whose distance is no cosine. The plan is entropic: a picture's
+    sum(T S). Where d is 1 - cos it is not halved; the halved form also serves base methods whose distance is
+    no cosine. The plan is entropic: a picture's
     match with itself spreads a little, so identical pictures are not quite at zero.
 
     Args:
@@ -106,14 +138,16 @@ class DimlModel(SimilarityModel):
         """Match cells over a trained model, with no training: the weights are shared, not copied.
 
         Args:
-            base: A model of a method that has cells.
+            base: A model of a method that has cells; of RAML with one network at both sides, see
+                :meth:`RamlModel.with_sides`.
             **options: Of :class:`DimlConfig`, except ``base``.
 
         Raises:
-            ConfigError: If the method has none, or an option is out of range.
+            ConfigError: If it has none, or an option is out of range.
         """
         if type(base.config) not in _BASES:
-            raise ConfigError(f"method {base.method!r} has no cells to match; use avsl, cgd or embedding")
+            known = ", ".join(sorted(kind.method for kind in _BASES.values()))
+            raise ConfigError(f"method {base.method!r} has no cells to match; use one of {known}")
         model = cls.__new__(cls)
         SimilarityModel.__init__(model)
         model.config = DimlConfig(base=base.config, **options)
@@ -124,6 +158,16 @@ class DimlModel(SimilarityModel):
     def trunk(self) -> Any:  # type: ignore[override]
         """The base's trunk."""
         return self.base.trunk
+
+    @property
+    def trunks(self) -> tuple[Backbone, ...]:
+        """The base's."""
+        return self.base.trunks
+
+    @property
+    def maps_settings(self) -> dict[str, Any]:
+        """As the base."""
+        return self.base.maps_settings
 
     def trunk_maps(self, images: Tensor, role: Role | None = None) -> list[Tensor]:
         """As the base."""
@@ -144,7 +188,7 @@ class DimlModel(SimilarityModel):
     def distance(self, a: Encoding, b: Encoding) -> Tensor:
         """Measure pairs, ``[B]``, not negative; a batch of one is compared with each of the other side.
 
-        Over plain embeddings and CGD in [0, 4]. Up to the tolerance of the transport (about 1e-5) the same
+        In [0, 4], save over AVSL. Up to the tolerance of the transport (about 1e-5) the same
         both ways round.
         """
         check_counts(a, b)
@@ -160,7 +204,8 @@ class DimlModel(SimilarityModel):
         per_row = max(1, byte_budget // (8 * (cells + 1) ** 2 * element))
         width = max(1, min(len(second), per_row))
         height = max(1, per_row // width)
-        out = self.base.distance_matrix(first.base, second.base, byte_budget=byte_budget) / 2
+        out = self.base.distance_matrix(first.base, second.base, byte_budget=byte_budget)
+        out = out * self.config.base_weight
         for top in range(0, len(first), height):
             for left in range(0, len(second), width):
                 x, y = first[top : top + height], second[left : left + width]
@@ -175,7 +220,7 @@ class DimlModel(SimilarityModel):
 
     @torch.no_grad()
     def explain(self, a: Encoding, b: Encoding, *, split: AF.Split = "matched") -> Explanation:
-        """Account for one pair exactly: the base's parts, halved, the structure, and the flow between cells.
+        """Account for one pair exactly: the base's parts, weighted, the structure, and the flow of cells.
 
         A cell's value in the maps of ``"structure"`` is what its own mass leaves unlike; mass that the
         marginals do not hold (about 1e-5) is spread evenly.
@@ -203,7 +248,8 @@ class DimlModel(SimilarityModel):
         even = (1.0 - float(T.sum())) / (2 * self.config.cells)
         grid = (self.config.grid, self.config.grid)
         maps = [(unlike.sum(dim=dim) / 2 + even).view(grid) for dim in (1, 0)]
-        parts = [Component(c.name, c.value / 2, c.map_a / 2, c.map_b / 2) for c in base.components]
+        w = self.config.base_weight
+        parts = [Component(c.name, c.value * w, c.map_a * w, c.map_b * w) for c in base.components]
         parts.append(Component("structure", 1.0 - float((T * S).sum()), *maps))
         return Explanation(
             self.method,
@@ -228,6 +274,7 @@ class DimlModel(SimilarityModel):
             self.base.measure(),
             config.cells,
             self.base.embedded_width,
+            base_weight=config.base_weight,
             marginals=config.marginals,
             temperature=config.temperature,
             max_iterations=config.max_iterations,

@@ -12,7 +12,7 @@ __all__ = ["DimlMeasure"]
 
 
 class DimlMeasure(Measure):
-    """Half the base's distance, plus one less the structural similarity.
+    """The base's distance, weighted, plus one less the structural similarity.
 
     The matching has no bound but zero: exact search measures every picture whose base distance leaves a
     chance. Cells and whole follow the base's gates in ``Rows.gates``.
@@ -21,6 +21,7 @@ class DimlMeasure(Measure):
         base: Of the method below.
         cells: Cells of a picture.
         channels: Length of a cell's vector.
+        base_weight: What the base's distance is multiplied with.
         marginals: What a cell counts.
         temperature: Of the transport's kernel.
         max_iterations: Most Sinkhorn steps.
@@ -32,18 +33,20 @@ class DimlMeasure(Measure):
         cells: int,
         channels: int,
         *,
+        base_weight: float,
         marginals: AF.Marginals,
         temperature: float,
         max_iterations: int,
     ) -> None:
         self.base, self.cells, self.channels, self.marginals = base, cells, channels, marginals
+        self.base_weight = base_weight
         self.temperature, self.max_iterations = temperature, max_iterations
         self.parts, self.widths = (*base.parts, "structure"), (*base.widths, 0)
         self.gates = base.gates + (cells + 1) * channels
 
     def part_distances(self, a: Rows, b: Rows) -> Tensor:
-        """The base's parts, halved, and the structure, ``[B, P + 1]``."""
-        parts = self.base.part_distances(self._base(a), self._base(b)) / 2
+        """The base's parts, weighted, and the structure, ``[B, P + 1]``."""
+        parts = self.base.part_distances(self._base(a), self._base(b)) * self.base_weight
         products = self._ends(a) @ self._ends(b).transpose(1, 2)
         return torch.cat([parts, self.unlike(products)[:, None]], dim=1)
 
@@ -62,9 +65,9 @@ class DimlMeasure(Measure):
         )
 
     def bound_weights(self, queries: Rows, low: Tensor, high: Tensor) -> Tensor:
-        """Half the base's weights."""
+        """The base's weights, weighted as its distance."""
         own = self.base.gates
-        return self.base.bound_weights(self._base(queries), low[:own], high[:own]) / 2
+        return self.base.bound_weights(self._base(queries), low[:own], high[:own]) * self.base_weight
 
     def to(self, target: torch.device | torch.dtype | str) -> Self:
         """The same measure with the base's elsewhere."""
@@ -72,6 +75,7 @@ class DimlMeasure(Measure):
             self.base.to(target),
             self.cells,
             self.channels,
+            base_weight=self.base_weight,
             marginals=self.marginals,
             temperature=self.temperature,
             max_iterations=self.max_iterations,

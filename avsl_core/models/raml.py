@@ -178,6 +178,32 @@ class RamlModel(EuclideanModel):
         made = {_NAMES[side]: self.vectors(m, side) for side, m in zip(sides, maps, strict=True)}
         return RamlEncoding(**made, maps=tuple(maps) if keep_maps else None)
 
+    @property
+    def embedded_width(self) -> int:
+        """Length of the vectors."""
+        return self.config.nodes
+
+    def embedded_map(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Each cell's vector as if the picture were this cell alone, and the picture's, not normalised.
+
+        Raises:
+            EncodingError: If a network of its own looks at each side: they agree on pictures, not on cells.
+        """
+        sides = self._sides(None)
+        if len(sides) == 2:
+            raise EncodingError(
+                "student and teacher agree on whole pictures, not on cells: let one look at both sides, "
+                'with_sides("student") or with_sides("teacher")'
+            )
+        (features,), (side,) = maps, sides
+        B, _, H, W = features.shape
+        cells = features.permute(0, 2, 3, 1).reshape(B * H * W, -1, 1, 1)
+        embedded = self._projected(self._pooled(cells, side), side)
+        return (
+            embedded.view(B, H, W, -1).permute(0, 3, 1, 2),
+            self._projected(self._pooled(features, side), side),
+        )
+
     def compared(self, encoding: Encoding, role: Role) -> Tensor:
         """The vectors of the network that looks at a side, of length 1."""
         return self._side(encoding, role)

@@ -45,6 +45,11 @@ def test_what_matching_takes_from_its_base_is_said_to_be_halved():
     assert ["halved" in gloss for gloss in glosses] == [True, True, False]
 
 
+@pytest.mark.parametrize("names", [["high", "structure"], ["layer1", "layer2", "structure"]])
+def test_what_it_takes_whole_is_not(names):
+    assert not any("halved" in gloss for _, gloss in part_titles(names, "diml"))
+
+
 def test_a_residual_is_called_by_its_method():
     assert residual_title("raml")[0] == "Resolution gap"
     assert residual_title("avsl")[0] == "Not attributed"

@@ -7,16 +7,28 @@ from torch.testing import assert_close
 
 from avsl_core import functional as AF
 from avsl_core.errors import ConfigError, EncodingError
-from avsl_core.models import DimlConfig, DimlModel, EmbeddingConfig, build_model, model_config
+from avsl_core.models import (
+    AdaptationConfig,
+    BackboneConfig,
+    DimlConfig,
+    DimlModel,
+    EmbeddingConfig,
+    build_model,
+    model_config,
+)
 from avsl_core.search import ExactSearch, MemoryRows
 
+BASES = ["embedding", "frozen", "frozen-avg", "avsl", "cgd", "student", "teacher", "adaptation"]
 
-@pytest.fixture(scope="module", params=["embedding", "frozen", "frozen-avg", "avsl", "cgd"])
-def base(request, avsl, cgd, new_embedding):
+
+@pytest.fixture(scope="module", params=BASES)
+def base(request, avsl, cgd, new_embedding, raml, adaptation):
     kind, _, pooling = request.param.partition("-")
     if kind in ("embedding", "frozen"):
         return new_embedding(levels=(4,), nodes=0 if kind == "frozen" else 12, pooling=pooling or "avgmax")
-    return {"avsl": avsl, "cgd": cgd}[kind]
+    if kind in ("student", "teacher"):
+        return raml.with_sides(kind)
+    return {"avsl": avsl, "cgd": cgd, "adaptation": adaptation}[kind]
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +41,17 @@ def encoding(model, pictures):
     return model.encode(pictures)
 
 
-def test_the_distance_is_two_less_cosine_and_structural_similarity(new_embedding, pictures):
-    model = DimlModel.over(new_embedding(levels=(4,)), grid=4)
+@pytest.mark.parametrize("kind", ["embedding", "student", "teacher", "adaptation", "avgmax adaptation"])
+def test_the_distance_is_two_less_cosine_and_structural_similarity(
+    kind, new_embedding, raml, new_adaptation, pictures
+):
+    if kind == "embedding":
+        base = new_embedding(levels=(4,))
+    elif kind.endswith("adaptation"):
+        base = new_adaptation(pooling="avgmax" if "avgmax" in kind else "avg", pca=8)
+    else:
+        base = raml.with_sides(kind)
+    model = DimlModel.over(base, grid=2)
     e = model.encode(pictures)
     cosine = (e.whole[:1] * e.whole).sum(dim=1)
     structural = AF.structural_similarity(e.cells[0], e.whole[0], e.cells, e.whole)
@@ -62,13 +83,13 @@ def test_distances_are_never_negative_and_nearest_to_itself(model, encoding):
 
 
 class TestExplanation:
-    def test_components_are_the_bases_halved_and_the_structure(self, base, model, encoding):
+    def test_components_are_the_bases_weighted_and_the_structure(self, base, model, encoding):
         below = base.explain(encoding[0].base, encoding[1].base)
         account = model.explain(encoding[0], encoding[1])
         names = [c.name for c in account.components]
         assert names == [*(c.name for c in below.components), "structure"]
         for ours, theirs in zip(account.components, below.components, strict=False):
-            assert ours.value == pytest.approx(theirs.value / 2)
+            assert ours.value == pytest.approx(theirs.value * model.config.base_weight)
 
     def test_everything_adds_up(self, model, encoding):
         for i, j in ((0, 1), (2, 3), (4, 4)):
@@ -125,6 +146,39 @@ class TestMatching:
         assert_close(
             DimlModel.over(base, grid=grid).encode_maps(maps).cells[0, 0], cell, atol=1e-5, rtol=1e-5
         )
+
+    @pytest.mark.parametrize("pooling", ["gem", "gemmp", "mac", "spoc", "rmac"])
+    def test_a_cell_of_raml_is_what_a_picture_of_that_cell_alone_would_be(self, new_raml, pictures, pooling):
+        base = new_raml(pooling=pooling).with_sides("teacher")
+        maps = base.trunk_maps(pictures)
+        embedded, whole = base.embedded_map(maps)
+        assert_close(F.normalize(whole, dim=1), base.encode_maps(maps).teacher)
+        for row, column in ((0, 0), (1, 0)):
+            alone = [maps[0][:, :, row : row + 1, column : column + 1]]
+            assert_close(F.normalize(embedded[:, :, row, column], dim=1), base.encode_maps(alone).teacher)
+
+    @pytest.mark.parametrize("pooling", ["avg", "avgmax"])
+    def test_a_cell_of_an_adaptation_is_what_a_picture_of_that_cell_alone_would_be(
+        self, new_adaptation, pictures, pooling
+    ):
+        base = new_adaptation(pooling=pooling, pca=8)
+        maps = base.trunk_maps(pictures)
+        embedded, whole = base.embedded_map(maps)
+        assert_close(F.normalize(whole, dim=1), base.encode_maps(maps).vectors)
+        height, width = embedded.shape[2:]
+        # The second cell of the first row, at every level.
+        alone = [m[:, :, : m.shape[2] // height, m.shape[3] // width : 2 * m.shape[3] // width] for m in maps]
+        assert_close(F.normalize(embedded[:, :, 0, 1], dim=1), base.encode_maps(alone).vectors)
+
+    def test_two_networks_of_raml_are_refused(self, raml, pictures):
+        with pytest.raises(ConfigError, match="sides=student or teacher"):
+            DimlModel.over(raml)
+        with pytest.raises(EncodingError, match="not on cells"):
+            raml.embedded_map(raml.trunk_maps(pictures))
+
+    def test_one_pooled_vector_has_no_cells(self):
+        with pytest.raises(ConfigError, match="leave head out"):
+            DimlConfig(AdaptationConfig(BackboneConfig("clip:RN50", (3, 4, "head"))))
 
     def test_encodings_are_joined_and_picked(self, model, encoding):
         joined = type(encoding).concatenate([encoding[:2], encoding[2:]])
