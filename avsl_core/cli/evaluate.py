@@ -19,7 +19,7 @@ from avsl_core.models.raml import Sides
 from avsl_core.multiscale import multiscale_rows, parse_scales
 from avsl_core.training.distributed import resolve_device
 
-__all__ = ["add_command", "read_parts"]
+__all__ = ["add_command", "add_sides_option", "read_parts", "with_sides"]
 
 _DESCRIPTION = """\
 Evaluate a checkpoint on FOLDER/<class>/<picture>, on a part of a split file, or with --dataset on a
@@ -55,11 +55,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--full-ranking", action="store_true", help="measure every pair (slow), and report mAP as well"
     )
-    parser.add_argument(
-        "--sides",
-        choices=("asymmetric", "student", "teacher"),
-        help="who looks at queries and gallery (RAML only; as the checkpoint says)",
-    )
+    add_sides_option(parser)
     parser.add_argument(
         "--scales",
         metavar="S,S,...",
@@ -70,6 +66,15 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--precision", choices=("none", "bf16", "fp16"), default="none", help="of the trunk")
     add_device_option(parser)
     parser.set_defaults(run=_run)
+
+
+def add_sides_option(parser: argparse.ArgumentParser) -> None:
+    """Give a command ``--sides``."""
+    parser.add_argument(
+        "--sides",
+        choices=("asymmetric", "student", "teacher"),
+        help="who looks at queries and gallery (RAML only; as the checkpoint says)",
+    )
 
 
 def read_parts(options: argparse.Namespace) -> tuple[PictureSet, PictureSet | None]:
@@ -104,7 +109,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.batch_size < 1 or options.workers < 0:
         raise ConfigError("--batch-size must be at least 1 and --workers 0 or more")
     checkpoint = load_checkpoint(options.checkpoint, resolve_device(options.device))
-    checkpoint = _with_sides(checkpoint, options.sides)
+    checkpoint = with_sides(checkpoint, options.sides)
     scales = None if options.scales is None else parse_scales(options.scales)
     queries, gallery = read_parts(options)
     if gallery is not None and options.nmi:
@@ -131,7 +136,12 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _with_sides(checkpoint: Checkpoint, sides: Sides | None) -> Checkpoint:
+def with_sides(checkpoint: Checkpoint, sides: Sides | None) -> Checkpoint:
+    """The checkpoint with other networks looking; as it is for None.
+
+    Raises:
+        ConfigError: If it is not RAML's.
+    """
     if sides is None:
         return checkpoint
     if not isinstance(checkpoint.model, RamlModel):

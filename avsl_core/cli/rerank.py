@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from avsl_core.checkpoint import load_checkpoint
-from avsl_core.cli.evaluate import read_parts
-from avsl_core.cli.output import add_device_option, add_json_option, print_json, print_lines
+from avsl_core.cli.evaluate import add_sides_option, read_parts, with_sides
+from avsl_core.cli.output import add_crop_option, add_device_option, add_json_option, print_json, print_lines
 from avsl_core.data import DATASETS
 from avsl_core.encoding import encode_pictures
 from avsl_core.errors import ConfigError, DataError
@@ -18,10 +18,10 @@ from avsl_core.training.distributed import resolve_device
 __all__ = ["add_command"]
 
 _DESCRIPTION = """\
-Match the cells of pictures by optimal transport (DIML), over the vectors of any method that has cells: avsl,
-cgd, plain embeddings, diml. Needs no training. Every picture's neighbours are ranked by the method's own
-distance; then the first K of them by half of it plus what the match leaves unlike. All K are answered in one
-evaluation; K = 0 is the method's own ranking."""
+Match the cells of pictures by optimal transport (DIML), over the vectors of any method; of raml with one
+network at both sides (--sides). Needs no training. Every picture's neighbours are ranked by the method's own
+distance; then the first K of them by half of it (all of it, where it is 1 - cos: raml, adaptation) plus what
+the match leaves unlike. All K are answered in one evaluation; K = 0 is the method's own ranking."""
 
 
 def add_command(commands: Any) -> None:
@@ -36,6 +36,8 @@ def add_command(commands: Any) -> None:
     parser.add_argument("folder", type=Path, help="as `evaluate` takes it")
     parser.add_argument("--dataset", choices=tuple(DATASETS), help="what FOLDER holds, if not a plain folder")
     parser.add_argument("--part", help="which part of a split file or published set (test)")
+    add_crop_option(parser)
+    add_sides_option(parser)
     parser.add_argument(
         "--top-k",
         default=",".join(map(str, TOP_K)),
@@ -58,6 +60,7 @@ def _run(options: argparse.Namespace) -> int:
         raise ConfigError("--batch-size must be at least 1 and --workers 0 or more")
     _check_csv(options.csv)
     checkpoint = load_checkpoint(options.checkpoint, resolve_device(options.device))
+    checkpoint = with_sides(checkpoint, options.sides)
     model = _matching(checkpoint.model, options)
     pictures, gallery = read_parts(options)
     if gallery is not None:
@@ -67,6 +70,7 @@ def _run(options: argparse.Namespace) -> int:
         model,
         checkpoint.preprocess,
         pictures.paths,
+        boxes=pictures.crops,
         batch_size=options.batch_size,
         workers=options.workers,
         progress=True,

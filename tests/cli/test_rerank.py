@@ -9,13 +9,40 @@ from PIL import Image
 
 from avsl_core.checkpoint import Checkpoint, save_checkpoint
 from avsl_core.cli.main import main
-from avsl_core.images import Preprocess
+from avsl_core.images import Preprocess, load_image
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory, new_avsl):
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     return save_checkpoint(Checkpoint(new_avsl(), Preprocess(size=64, resize=64)), path)
+
+
+@pytest.fixture(scope="module")
+def raml_checkpoint(tmp_path_factory, raml):
+    path = tmp_path_factory.mktemp("model") / "raml.safetensors"
+    return save_checkpoint(Checkpoint(raml, Preprocess(size=64, resize=64)), path)
+
+
+@pytest.fixture
+def cub(folder, tmp_path, monkeypatch):
+    """The pictures as a CUB of two kinds to learn from and three to test on, each with a box."""
+    monkeypatch.setattr("avsl_core.data.cub._PUBLISHED", {"train": (6, 2), "test": (9, 3)})
+    base = tmp_path / "CUB_200_2011"
+    paths = sorted(folder.rglob("*.png"))
+    kinds = [1, 1, 1, 2, 2, 2, *(3 + number // 3 for number in range(9))]
+    (base / "images").mkdir(parents=True)
+    for number in range(15):
+        (base / "images" / f"{number}.png").write_bytes(paths[number % 9].read_bytes())
+    tables = {
+        "classes.txt": [f"{kind} bird{kind}" for kind in range(1, 6)],
+        "images.txt": [f"{number} {number}.png" for number in range(15)],
+        "image_class_labels.txt": [f"{number} {kind}" for number, kind in enumerate(kinds)],
+        "bounding_boxes.txt": [f"{number} 7.0 3.0 40.0 37.0" for number in range(15)],
+    }
+    for name, lines in tables.items():
+        (base / name).write_text("\n".join(lines) + "\n")
+    return base
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +78,30 @@ def test_it_prints_a_table_for_people(checkpoint, folder, capsys):
     assert any(line.split()[:1] == ["5"] for line in lines)
 
 
+@pytest.mark.parametrize("sides", ["student", "teacher"])
+def test_either_network_of_raml_may_be_matched(raml_checkpoint, folder, sides, capsys):
+    assert run(raml_checkpoint, folder, "--top-k", "0,8", "--sides", sides, "--json") == 0
+    assert [row["top_k"] for row in json.loads(capsys.readouterr().out)["rows"]] == [0, 8]
+
+
+def test_two_networks_of_raml_are_refused_with_what_to_do(raml_checkpoint, folder, capsys):
+    assert run(raml_checkpoint, folder, "--top-k", "0,8") == 2
+    assert "sides=student or teacher (--sides)" in capsys.readouterr().err
+
+
+def test_boxes_are_all_that_is_looked_at(checkpoint, cub, tmp_path, capsys):
+    for number in range(6, 15):
+        target = tmp_path / "cut" / str(number // 3) / f"{number}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        cut = load_image(cub / "images" / f"{number}.png")[3:40, 7:47]
+        Image.fromarray(cut).save(target)
+    found = []
+    for arguments in ((cub, "--dataset", "cub", "--crop-to-box"), (tmp_path / "cut",)):
+        assert run(checkpoint, *arguments, "--top-k", "0,3", "--json") == 0
+        found.append(json.loads(capsys.readouterr().out)["rows"])
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -59,6 +110,8 @@ def test_it_prints_a_table_for_people(checkpoint, folder, capsys):
         (("--top-k", "3,"), "whole numbers"),
         (("--grid", "9"), "grid"),
         (("--grid", "0"), "grid"),
+        (("--sides", "student"), "only RAML has two sides"),
+        (("--crop-to-box",), "no boxes to crop to"),
         (("--part", "train"), "plain folder, which has no parts"),
         (("--csv", "."), "is a folder"),
         (("--csv", "nowhere/sweep.csv"), "no folder nowhere"),
