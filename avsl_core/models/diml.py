@@ -204,8 +204,8 @@ class DimlModel(SimilarityModel):
         per_row = max(1, byte_budget // (8 * (cells + 1) ** 2 * element))
         width = max(1, min(len(second), per_row))
         height = max(1, per_row // width)
-        out = self.base.distance_matrix(first.base, second.base, byte_budget=byte_budget)
-        out = out * self.config.base_weight
+        weight: float = self.config.base_weight
+        out = self.base.distance_matrix(first.base, second.base, byte_budget=byte_budget) * weight
         for top in range(0, len(first), height):
             for left in range(0, len(second), width):
                 x, y = first[top : top + height], second[left : left + width]

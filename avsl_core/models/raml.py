@@ -181,7 +181,8 @@ class RamlModel(EuclideanModel):
     @property
     def embedded_width(self) -> int:
         """Length of the vectors."""
-        return self.config.nodes
+        width: int = self.config.nodes
+        return width
 
     def embedded_map(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Each cell's vector as if the picture were this cell alone, and the picture's, not normalised.
