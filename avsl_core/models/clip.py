@@ -113,6 +113,11 @@ def _visual(name: str, weights: str) -> Any:
     except ImportError as error:
         raise MissingPackageError(f"{name} needs open_clip: pip install open_clip_torch") from error
     known = [model for model in open_clip.list_models() if model.startswith("RN")]
+    if architecture.lower().startswith("vit"):
+        raise ConfigError(
+            f"{name}: open_clip is here for CLIP's ResNets; its ViTs are timm's as well: leave clip: out and "
+            "name one of those, such as vit_base_patch32_clip_quickgelu_224.openai"
+        )
     if architecture not in known:
         raise ConfigError(f"{name}: open_clip has no ResNet of that name; it has {', '.join(known)}")
     if weights == "none":

@@ -16,6 +16,7 @@ FAMILIES = [
     ("tf_efficientnet_lite0", (3, 4, "head"), 64, (112, 320, 1280), (16, 32, 32)),
     ("convnext_atto", (1, 2, 3), 64, (80, 160, 320), (8, 16, 32)),
     ("vit_tiny_patch16_224", (3, 7, 11), 224, (192, 192, 192), (16, 16, 16)),
+    ("vit_xsmall_patch16_clip_224", (3, 9), 224, (256, 256), (16, 16)),
 ]
 IDS = [f"{name}-{'-'.join(map(str, levels))}" for name, levels, *_ in FAMILIES]
 
