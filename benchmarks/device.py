@@ -1,11 +1,17 @@
 """Training and encoding rates on whatever device there is, and how far they are from its ceiling.
 
     python benchmarks/device.py [--recipe cub] [--device cuda] [--trunk resnet50] [--batch 180] [--amp bf16]
+    python benchmarks/device.py --recipes [--only raml] [--weights hub] [--steps 20] [--epochs 2]
 
 For a recipe's method at its batch and resolution (cub is AVSL's; diml, cgd, raml): pictures per second of
 whole training steps and of encoding, with and without torch.compile, peak memory, and the share of the
 device's own matrix-product rate (measured in the same run, same number type) that the step's floating-point
-operations reach. A loss that is not finite ends it.
+operations reach. A loss that is not finite ends it. The batch is one of noise, in a single pass.
+
+With --recipes, each method's published recipe instead, through the trainer: its first epochs, of --steps
+steps each, on drawn birds (kept in --work), with its own batch, resolution, pictures per class, accumulation
+and views; an adaptation's features are extracted and it is learned. Pictures per second with decoding and
+augmentation, peak memory, and whether all losses are finite. The exit code is 1 if a row failed.
 """
 
 import argparse
@@ -21,6 +27,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
+from device_recipes import METHODS, failures, measure_recipes
 from machine import describe_machine
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -45,9 +52,34 @@ def main() -> None:
     parser.add_argument("--amp", choices=("none", "bf16"), default="bf16")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--no-compile", action="store_true", help="leave the compiled rows out")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/device.json"))
+    parser.add_argument("--recipes", action="store_true", help="the first epochs of all published recipes")
+    parser.add_argument("--only", action="append", choices=METHODS, help="of --recipes, these alone")
+    parser.add_argument("--weights", default="none", help="of --recipes: hub, none or a file (%(default)s)")
+    parser.add_argument("--epochs", type=int, default=2, help="of --recipes; the last is timed (%(default)s)")
+    parser.add_argument("--pairs", type=int, default=400, help="that --recipes adapts to (%(default)s)")
+    parser.add_argument("--workers", type=int, help="that decode for --recipes; the recipe's if not given")
+    parser.add_argument("--work", type=Path, default=Path("runs/device"), help="where --recipes keeps birds")
+    parser.add_argument("--out", type=Path, help="benchmarks/results/device.json or device_recipes.json")
     options = parser.parse_args()
     device = resolve_device(options.device)
+    print(f"on {device_words(device)}", flush=True)
+    if options.recipes:
+        rows = measure_recipes(options, device)
+        settings = {key: getattr(options, key) for key in ("trunk", "weights", "amp", "steps", "epochs")}
+        what = "the published recipes' first epochs on drawn birds; rates are of the last epoch"
+        write(
+            options.out or Path("benchmarks/results/device_recipes.json"),
+            {
+                "what": what,
+                "ran_on": device_words(device),
+                **settings,
+                "rows": rows,
+                "machine": describe_machine(),
+            },
+        )
+        if failed := failures(rows):
+            raise SystemExit("\n".join(failed))
+        return
     base = recipe(options)
     ceiling = matmul_rate(device, options.amp)
     rows = {}
@@ -59,6 +91,7 @@ def main() -> None:
             rows[f"{name}{', compiled' if compiled else ''}"] = row
             print(name, compiled, json.dumps(row), flush=True)
     document = {
+        "ran_on": device_words(device),
         "recipe": options.recipe,
         "trunk": options.trunk,
         "batch": options.batch,
@@ -68,8 +101,18 @@ def main() -> None:
         "rows": rows,
         "machine": describe_machine(),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write(options.out or Path("benchmarks/results/device.json"), document)
+
+
+def device_words(device: torch.device) -> str:
+    """What the figures were measured on."""
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else "cpu"
+
+
+def write(path: Path, document: dict[str, Any]) -> None:
+    """Write figures as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def recipe(options: argparse.Namespace) -> TrainConfig:
