@@ -70,7 +70,6 @@ def extract_features(
         DataError: If no picture could be read.
         torch.OutOfMemoryError: If not even one picture fits into the memory.
     """
-
     precision = effective_precision(precision, model.device)
 
     def compute(images: Tensor) -> list[Tensor]:
