@@ -1,6 +1,6 @@
 """How fast cells are matched: all pairs at once against a loop over queries and a loop over pairs.
 
-    python benchmarks/diml_speed.py PICTURES [--checkpoint default] [--queries 256] [--top-k 100]
+    python benchmarks/diml_speed.py PICTURES [--checkpoint default] [--queries 256] [--top-k 5 10 50 100]
 
 PICTURES/<class>/<picture>. Each query is matched with its nearest pictures by the model's own distance. The
 loop over queries is the published procedure: one query against its candidates, plain Sinkhorn steps on all of
@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--checkpoint", default="default")
     parser.add_argument("--queries", type=int, default=256)
-    parser.add_argument("--top-k", type=int, default=100)
+    parser.add_argument("--top-k", type=int, nargs="+", default=[5, 10, 50, 100])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/diml_speed.json"))
     options = parser.parse_args()
@@ -56,10 +57,23 @@ def main() -> None:
     base = model.base.rows(encoding.base)
     queries = torch.arange(min(options.queries, len(encoding)))
     search = ExactSearch(model.base.measure(), MemoryRows(base))
-    candidates = search.search(base[queries], options.top_k, exclude=queries).rows
-    pairs = candidates.numel()
-    slow = candidates[:2, : _FEW // 2]
+    nearest = search.search(base[queries], max(options.top_k), exclude=queries).rows
+    document = {
+        "what": "structural similarities of 4 x 4 cells, pairs a second; medians of interleaved rounds",
+        "cells": model.config.cells,
+        "channels": encoding.cells.shape[2],
+        "queries": len(queries),
+        "by_top_k": [measure(model, encoding, nearest[:, :k], options.rounds) for k in options.top_k],
+        "machine": describe_machine(),
+    }
+    print(json.dumps(document, indent=1))
+    options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
+
+def measure(model: DimlModel, encoding: DimlEncoding, candidates: Tensor, rounds: int) -> dict[str, Any]:
+    """Pairs a second, each query with so many candidates."""
+    queries = torch.arange(len(candidates))
+    slow = candidates[: max(2, _FEW // candidates.shape[1]), : _FEW // 2]
     found: dict[str, Tensor] = {}
 
     def batched() -> None:
@@ -75,33 +89,26 @@ def main() -> None:
                 published(encoding, query, other[None])
 
     work: dict[str, tuple[Callable[[], None], int]] = {
-        "batched": (batched, pairs),
-        "query_loop": (query_loop, pairs),
+        "batched": (batched, candidates.numel()),
+        "query_loop": (query_loop, candidates.numel()),
         "pair_loop": (pair_loop, slow.numel()),
     }
     rates: dict[str, list[float]] = {name: [] for name in work}
-    for number in range(options.rounds + 1):
+    for number in range(rounds + 1):
         for name, (call, amount) in work.items():
             started = time.perf_counter()
             call()
             if number:  # the first round warms up
                 rates[name].append(amount / (time.perf_counter() - started))
     medians = {name: statistics.median(values) for name, values in rates.items()}
-    document = {
-        "what": "structural similarities of 4 x 4 cells, pairs a second; medians of interleaved rounds",
-        "cells": model.config.cells,
-        "channels": encoding.cells.shape[2],
-        "queries": len(queries),
+    return {
         "top_k": candidates.shape[1],
         "pairs_per_second": {name: round(value) for name, value in medians.items()},
         "over_query_loop": round(medians["batched"] / medians["query_loop"], 2),
         "over_pair_loop": round(medians["batched"] / medians["pair_loop"], 1),
         "largest_difference": float((found["batched"] - found["query_loop"]).nan_to_num().abs().max()),
         "published_undefined": int(found["query_loop"].isnan().sum()),
-        "machine": describe_machine(),
     }
-    print(json.dumps(document, indent=1))
-    options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def published(encoding: DimlEncoding, query: int, others: Tensor) -> Tensor:
