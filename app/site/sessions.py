@@ -83,9 +83,9 @@ class _Sessions(StateHolder):  # type: ignore[misc]
         """Move a page to the end, and forget the first one if there are too many."""
         oldest = next(iter(self.session_data), None)
         super().update(session_id)
-        events = self.blocks._queue.pending_event_ids_session
-        if oldest not in self.session_data and not events.get(oldest):
-            events.pop(oldest, None)
+        if oldest not in self.session_data:
+            # Also events whose answers nobody ever came for.
+            self.blocks._queue.pending_event_ids_session.pop(oldest, None)
 
 
 class _Uploads(FileUploadProgress):  # type: ignore[misc]

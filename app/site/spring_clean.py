@@ -32,13 +32,13 @@ class SpringClean:
         """End."""
         self._stopped.set()
         if self._thread is not None:
-            self._thread.join(timeout=5)
+            self._thread.join(timeout=1)
 
     def _run(self) -> None:
         cleaned = self._turnstile.turns
         while not self._stopped.wait(self._every_s):
             turns = self._turnstile.turns
             if turns != cleaned:
-                self._turnstile.wait_until_idle(self._patience_s)
+                if self._turnstile.wait_until_idle(self._patience_s):
+                    cleaned = turns  # else there is more to give back when the work is over
                 return_freed_memory()
-                cleaned = turns

@@ -157,7 +157,7 @@ def test_a_choice_shows_one_view_at_a_time_by_the_arrow_keys(visit, step, choice
 
 def test_the_last_step_leads_to_the_pair_on_the_compare_page(visit):
     page = opened(visit("learn?step=8"), 8)
-    page.locator(".learn-doors a", has_text="Compare").click()
+    page.locator(".learn-doors a", has_text="The pair of this tour").click()
     expect(page.locator("#distance")).to_be_visible(timeout=30_000)
     expect(page.locator("#picture-b img").first).to_have_attribute("src", re.compile(r"jay-grey"))
 
