@@ -1,6 +1,5 @@
 """The precision a trunk computes in, and what this machine makes of it."""
 
-import functools
 import logging
 from collections.abc import Set as AbstractSet
 from contextlib import nullcontext
@@ -61,7 +60,7 @@ def effective_precision(
 ) -> Precision:
     """What to compute in where a precision is wished for: float32 where the CPU would only emulate bfloat16.
 
-    Says so in the log, once in a process.
+    Says so in the log, once in a process, and again only if louder.
 
     Args:
         wanted: The wish.
@@ -92,8 +91,13 @@ def trunk_precision(precision: Precision, device: torch.device) -> Any:
     return torch.autocast(device.type, _TYPES[precision])
 
 
-@functools.cache
+_told: set[int] = set()  # levels
+
+
 def _tell(level: int) -> None:
+    if any(level <= told for told in _told):
+        return
+    _told.add(level)
     _log.log(level, "this CPU is slow in bf16 (it has no AVX-512 or bf16 instructions): working in float32")
 
 

@@ -12,6 +12,11 @@ CPU = torch.device("cpu")
 SLOW, WIDE = frozenset({"AVX2"}), frozenset({"AVX512"})
 
 
+@pytest.fixture(autouse=True)
+def untold(monkeypatch):
+    monkeypatch.setattr(precision, "_told", set())
+
+
 @pytest.mark.parametrize(
     ("features", "fast"),
     [
@@ -48,16 +53,22 @@ def test_what_the_cpu_offers_does_not_matter_to_a_gpu():
 
 
 def test_the_change_is_told_once(caplog):
-    precision._tell.cache_clear()
-    for _ in range(3):
-        effective_precision("bf16", CPU, features=SLOW)
+    caplog.set_level(logging.INFO)
+    for level in (logging.WARNING, logging.WARNING, logging.INFO):
+        effective_precision("bf16", CPU, features=SLOW, level=level)
     (told,) = caplog.records
     assert told.levelno == logging.WARNING
     assert "working in float32" in told.message
 
 
+def test_the_change_is_told_again_only_if_louder(caplog):
+    caplog.set_level(logging.INFO)
+    for level in (logging.INFO, logging.WARNING, logging.WARNING):
+        effective_precision("bf16", CPU, features=SLOW, level=level)
+    assert [told.levelno for told in caplog.records] == [logging.INFO, logging.WARNING]
+
+
 def test_nothing_is_told_where_the_wish_is_granted(caplog):
-    precision._tell.cache_clear()
     effective_precision("bf16", CPU, features=WIDE)
     effective_precision("none", CPU, features=SLOW)
     assert not caplog.records
