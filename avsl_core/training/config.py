@@ -142,7 +142,9 @@ class TrainConfig:
         self._require(self.loss in LOSS_NAMES, "loss", f"one of {', '.join(LOSS_NAMES)}")
         self._check_loss_options()
         self._require(self.head_init == "kaiming" or self.nodes > 0, "head_init", '"kaiming" when nodes=0')
-        self._require(0 <= self.warmup_epochs <= self.epochs, "warmup_epochs", "between 0 and epochs")
+        # With a trunk that rests anyway the warm-up is not read, and may be longer than the run.
+        longest = self.epochs if self.stages != "none" else math.inf
+        self._require(0 <= self.warmup_epochs <= longest, "warmup_epochs", "between 0 and epochs")
         self._require(self.finetune_epochs >= 0, "finetune_epochs", "0 or more")
         self._require(self.finetune_stages != "none", "finetune_stages", '"last" or "all"')
         self._require(self.batch_size >= 2, "batch_size", "at least 2")
@@ -198,9 +200,9 @@ class TrainConfig:
 
     def stages_at(self, epoch: int) -> TrainableStages:
         """What of the trunk learns in an epoch, counted from 0."""
-        if epoch < self.warmup_epochs:
-            return "none"
-        return self.stages if epoch < self.epochs else self.finetune_stages
+        if epoch >= self.epochs:
+            return self.finetune_stages
+        return "none" if epoch < self.warmup_epochs else self.stages
 
     def uses_cache_at(self, epoch: int) -> bool:
         """Whether an epoch reads cached maps: only a resting trunk's maps stay true."""
@@ -267,8 +269,11 @@ class TrainConfig:
                 "raml.teacher_epochs=0",
             ),
             (
-                not (self.cached and student_epochs and raml.distillation == "ts_aug")
-                or raml.views <= self.views,
+                all(
+                    self.views_at(epoch) <= self.views
+                    for epoch in range(self.total_epochs)
+                    if self.uses_cache_at(epoch)
+                ),
                 f"raml.views={raml.views}: must be at most views, {self.views}, of which they are drawn",
             ),
             (

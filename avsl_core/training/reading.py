@@ -61,6 +61,30 @@ _TRUNK_LEARNS = _Condition(
     ("stages", "finetune_epochs"),
     "stages=all, or finetune_epochs above 0",
 )
+_TRUNK_IS_TAUGHT = _Condition(
+    lambda c: any(
+        c.stages_at(epoch) != "none" and not (_student_rests_trunk(c) and epoch >= c.raml.teacher_epochs)
+        for epoch in range(c.total_epochs)
+    ),
+    ("raml.student_backbone", "raml.distillation", "raml.teacher_epochs", "warmup_epochs", "stages"),
+    "raml.student_backbone to a network of its own, or stages=all and raml.teacher_epochs above the warm-up",
+)
+_STUDENT_FINETUNES = _Condition(
+    lambda c: not _student_rests_trunk(c),
+    ("raml.student_backbone", "raml.distillation"),
+    "raml.student_backbone to a network of its own",
+)
+_WARMS_UP = _Condition(lambda c: c.stages != "none", ("stages",), "stages=all")
+_TRUNK_RESTS = _Condition(
+    lambda c: any(c.stages_at(epoch) == "none" for epoch in range(c.total_epochs)),
+    ("stages", "warmup_epochs"),
+    "stages=none, or warmup_epochs above 0",
+)
+_HAS_GATES = _Condition(
+    lambda c: c.method != "raml" or c.raml.pooling in ("gem", "gemmp"),
+    ("raml.pooling",),
+    "raml.pooling to gem or gemmp",
+)
 _FINETUNES = _Condition(lambda c: c.finetune_epochs > 0, ("finetune_epochs",), "finetune_epochs above 0")
 _STEPS = _Condition(
     lambda c: c.schedule in ("step", "exponential", "cyclic"),
@@ -98,12 +122,14 @@ _CONDITIONS: Mapping[str, tuple[_Condition, ...]] = MappingProxyType(
         "negative_margin": (_BY_MARGINS, _LOSS_IS_USED),
         "all_proxies_up_to": (_BY_PROXIES, _LOSS_IS_USED),
         "lr_proxies": (_PROXIES_LEARN, _LOSS_IS_USED),
-        "lr_trunk": (_TRUNK_LEARNS,),
-        "finetune_stages": (_FINETUNES,),
+        "lr_trunk": (_TRUNK_LEARNS, _TRUNK_IS_TAUGHT),
+        "lr_gates": (_HAS_GATES,),
+        "warmup_epochs": (_WARMS_UP,),
+        "finetune_stages": (_FINETUNES, _STUDENT_FINETUNES),
         "finetune_lr_scale": (_FINETUNES,),
         "step_epochs": (_STEPS,),
         "step_factor": (_STEPS,),
-        "views": (_CACHES,),
+        "views": (_CACHES, _TRUNK_RESTS),
         "cgd.smoothing": (_CLASSIFIES,),
         "cgd.auxiliary_temperature": (_CLASSIFIES,),
         "raml.student_weights": (_OWN_STUDENT,),
@@ -179,6 +205,11 @@ def option_value(config: TrainConfig, key: str) -> Any:
 
 def _learns_beta(config: TrainConfig) -> bool:
     return config.method != "avsl" and bool(config.loss_options.get("learn_beta", True))
+
+
+def _student_rests_trunk(config: TrainConfig) -> bool:
+    """Whether RAML's student leaves the trunk alone: it is the teacher's, and the teacher is at rest."""
+    return config.method == "raml" and config.raml.student_backbone == "shared" and config.raml.distils
 
 
 def _instead(key: str, config: TrainConfig) -> str:

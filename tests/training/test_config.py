@@ -65,6 +65,19 @@ def test_values_out_of_range_are_errors(text):
         find_recipe("cpu", [text])
 
 
+def test_a_warm_up_is_no_longer_than_the_main_part_unless_the_trunk_rests_anyway():
+    with pytest.raises(ConfigError, match="warmup_epochs=10: must be between 0 and epochs"):
+        find_recipe("whole", ["epochs=5"])
+    resting = find_recipe("whole", ["epochs=5", "stages=none", "finetune_epochs=1"])
+    assert [resting.stages_at(epoch) for epoch in (0, 4, 5)] == ["none", "none", "last"]
+
+
+def test_cached_views_need_suffice_only_where_they_are_read():
+    with pytest.raises(ConfigError, match=r"raml\.views=9: must be at most views, 8"):
+        find_recipe("cpu-raml", ["raml.views=9"])
+    assert find_recipe("cpu-raml", ["raml.views=9", "stages=all"]).views_at(35) == 9
+
+
 def test_the_published_recipes_have_the_published_figures():
     cub, cars, sop = RECIPES["cub"], RECIPES["cars"], RECIPES["sop"]
     assert (cub.level_weights, cub.lr_trunk, cub.lr_heads, cub.lr_gates) == (
@@ -196,6 +209,17 @@ class TestEffect:
             ("cpu", ["finetune_stages=all"], "finetune_epochs=0"),
             ("cpu", ["lr_trunk=1e-4"], "stages=none and finetune_epochs=0"),
             ("cub", ["views=3"], "cached=False; .* cached=true"),
+            ("cpu", ["stages=all", "views=3"], "stages=all and warmup_epochs=0; .* warmup_epochs above 0"),
+            ("cpu", ["warmup_epochs=3"], "stages=none; .* stages=all"),
+            *(
+                ("cpu-raml", [f"raml.pooling={pooling}", "lr_gates=1"], f"pooling={pooling}; .* gem or gemmp")
+                for pooling in ("mac", "spoc", "rmac")
+            ),
+            *(
+                ("cpu-raml", ["stages=all", *texts, "lr_trunk=1e-4"], "student_backbone=shared and .*own")
+                for texts in (["raml.teacher_epochs=0", "raml.teacher=t"], ["warmup_epochs=24"])
+            ),
+            ("cpu-raml", ["finetune_epochs=1", "finetune_stages=all"], "student_backbone=shared and .*own"),
         ],
     )
     def test_an_option_without_any_is_refused(self, recipe, texts, message):
@@ -216,7 +240,13 @@ class TestEffect:
             ("cpu-raml", ["raml.views=2", "raml.relational_ts=2", "positive_margin=0.3"]),
             ("cpu", ["schedule=cyclic", "step_epochs=3", "step_factor=0.3"]),
             ("cpu", ["finetune_epochs=1", "finetune_stages=all", "finetune_lr_scale=0.5", "lr_trunk=1e-4"]),
-            ("whole", ["lr_trunk=1e-4", "views=3"]),
+            ("whole", ["lr_trunk=1e-4", "views=3", "warmup_epochs=3"]),
+            ("cpu", ["stages=all", "warmup_epochs=3", "views=3"]),
+            ("cpu-raml", ["raml.pooling=gemmp", "lr_gates=1"]),
+            ("cpu-raml", ["stages=all", "lr_trunk=1e-4"]),
+            ("cpu-raml", ["stages=all", "raml.teacher_epochs=0", "raml.distillation=sym", "lr_trunk=1e-4"]),
+            ("raml", ["raml.teacher_epochs=0", "raml.teacher=t", "lr_trunk=1e-4"]),
+            ("raml", ["finetune_epochs=1", "finetune_stages=all"]),
         ],
     )
     def test_the_same_is_taken_where_it_has_one(self, recipe, texts):
