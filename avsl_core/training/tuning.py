@@ -207,9 +207,9 @@ def _require_effect(recipe: TrainConfig, search: Sequence[SearchOption]) -> None
         ConfigError: If there is one.
     """
     drawn = [
-        [f"{option.key}={value}" for value in option.choices or (_written(option),)]
+        [f"{option.key}={value}" for value in option.choices or _written(option)]
         for option in search
-        if option.key in DECIDING
+        if option.key in DECIDING or option.key.partition(".")[0] in DECIDING
     ]
     possible = [config for config in map(partial(_possible, recipe), itertools.product(*drawn)) if config]
     for option in search:
@@ -226,9 +226,15 @@ def _require_effect(recipe: TrainConfig, search: Sequence[SearchOption]) -> None
                 raise refused
 
 
-def _written(option: SearchOption) -> str:
-    """The upper end of a range: only at the lower one, 0, do options turn others off."""
-    return str(int(option.high)) if option.whole else repr(option.high)
+def _written(option: SearchOption) -> tuple[str, ...]:
+    """Both ends of a range, and the middle of whole numbers.
+
+    At 0 some options turn others off; a teacher's epochs do so at 0 and where they are all of them.
+    """
+    if not option.whole:
+        return repr(option.low), repr(option.high)
+    low, high = int(option.low), int(option.high)
+    return str(low), str((low + high) // 2), str(high)
 
 
 def _possible(recipe: TrainConfig, changes: Sequence[str]) -> TrainConfig | None:

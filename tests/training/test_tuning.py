@@ -12,6 +12,7 @@ from avsl_core.checkpoint import load_checkpoint
 from avsl_core.errors import ConfigError, TrainingError
 from avsl_core.training import Process, Trainer
 from avsl_core.training.options import RamlOptions
+from avsl_core.training.recipes import RECIPES, find_recipe
 from avsl_core.training.search_space import parse_search
 from avsl_core.training.tuning import tune
 
@@ -172,6 +173,23 @@ class TestSearch:
         assert {outcome.options["loss"] for outcome in result.trials} == {"proxy_anchor", "circle"}
         assert all(outcome.error is None for outcome in result.trials)
 
+    @pytest.mark.parametrize(
+        ("recipe", "written"),
+        [
+            ("cpu-raml", ["raml.teacher_epochs=12:36", "raml.views=2:4"]),
+            (
+                "cpu-raml",
+                ["raml.teacher_epochs=0:36", "raml.views=2:4"],
+            ),  # neither end lets the student learn
+            ("margin", ["loss_options.learn_beta=true,false", "lr_proxies=1e-4:1e-2:log"]),
+        ],
+    )
+    def test_it_is_enough_that_one_value_of_what_decides_lets_an_option_count(self, search, recipe, written):
+        # Further down the list of what is checked, so that nothing is trained.
+        recipes = {"margin": find_recipe("cpu-diml", ["loss=margin", "loss_options.learn_beta=false"])}
+        with pytest.raises(ConfigError, match="unknown metric"):
+            search(written, recipe=recipes.get(recipe) or RECIPES[recipe], trials=1, metric="map")
+
     def test_a_losss_options_reach_its_trials(self, search, plan):
         recipe = replace(plan, loss="circle")
         result = search(["loss_options.m=0.1:0.5"], recipe=recipe, trials=1)
@@ -233,6 +251,7 @@ class TestWhatCannotBe:
             (["gamma=1:2"], "gamma: an option of method avsl, and the method is embedding"),
             (["cgd.smoothing=0:0.5"], "an option of method cgd"),
             (["pooling=avg,avgmax", "method=embedding,avsl"], "pooling: .* and the method is avsl"),
+            (["warmup_epochs=0:2"], "warmup_epochs: has no effect with stages=none"),
         ],
     )
     def test_options_that_no_trial_would_read_are_refused(self, search, tmp_path, written, message):
