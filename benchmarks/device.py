@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--trunk", default="resnet50")
     parser.add_argument("--batch", type=int, help="pictures of a pass; the recipe's if not given")
     parser.add_argument("--size", type=int, help="their side; the recipe's if not given")
-    parser.add_argument("--amp", choices=("none", "bf16"), default="bf16")
+    parser.add_argument("--amp", choices=("none", "bf16"), help="the recipe's if not given")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--no-compile", action="store_true", help="leave the compiled rows out")
     parser.add_argument("--recipes", action="store_true", help="the first epochs of all published recipes")
@@ -116,13 +116,15 @@ def write(path: Path, document: dict[str, Any]) -> None:
 
 
 def recipe(options: argparse.Namespace) -> TrainConfig:
-    """The recipe with random weights, in passes of the size asked for; sizes not asked for are filled in."""
+    """The recipe with random weights, in passes of the size asked for; what was not given is filled in."""
     config = RECIPES[options.recipe]
     views = config.views_at(config.total_epochs - 1)
     if options.batch is None:
         options.batch = config.batch_size // config.accumulation * views
     if options.size is None:
         options.size = config.preprocess.size
+    if options.amp is None:
+        options.amp = config.amp
     side = round(options.size * config.raml.student_size / config.preprocess.size)
     trunks = {"student_backbone": options.trunk} if config.raml.student_backbone != "shared" else {}
     return replace(

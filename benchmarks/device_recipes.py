@@ -28,12 +28,14 @@ from avsl_core.adaptation import (
 from avsl_core.checkpoint import Checkpoint, save_checkpoint
 from avsl_core.data import PictureSet, read_folder, read_pairs
 from avsl_core.errors import AvslError
+from avsl_core.precision import Precision, effective_precision
 from avsl_core.training import RECIPES, Process, TrainConfig, Trainer
 
 __all__ = ["METHODS", "failures", "measure_recipes"]
 
 _PER_SPECIES = 8
 _COMPONENTS, _SHARE = 256, 0.75  # as published
+_ADAPTATION_AMP: Precision = "bf16"  # as in all recipes: an adaptation has none
 
 
 class _EnoughError(Exception):
@@ -124,7 +126,7 @@ def train(
         "samples_per_class": config.samples_per_class,
         "views": views,
         "size": config.preprocess.size,
-        "amp": config.amp,
+        "amp": trainer.config.amp,
         "trunk_learns": config.stages_at(0),
         "epochs": len(epochs),
         "images_per_second": round(rate, 2),
@@ -141,12 +143,15 @@ def adapt(out: Path, options: argparse.Namespace, device: torch.device) -> dict[
     preprocess = preprocess_of(frozen)
     if options.size is not None:
         preprocess = replace(preprocess, size=options.size, resize=options.size)
-    folder = options.work / f"pairs-{options.pairs}-{preprocess.resize}"
-    if not folder.exists():
+    wanted = options.amp or _ADAPTATION_AMP
+
+    def draw(folder: Path) -> None:
         # Drawing needs system libraries that a machine with a GPU may lack: there, bring the folder.
         from avsl_core.aviary import write_pairs
 
         write_pairs(folder, options.pairs, 1, size=preprocess.resize, progress=True)
+
+    folder = drawn(options.work / f"pairs-{options.pairs}-{preprocess.resize}", draw)
     workers = 8 if options.workers is None else options.workers
     started = time.monotonic()
     pairs, features = pair_features(
@@ -156,7 +161,7 @@ def adapt(out: Path, options: argparse.Namespace, device: torch.device) -> dict[
         out / "features.npz",
         batch_size=options.batch or 32,
         workers=workers,
-        precision=options.amp,
+        precision=wanted,
     )
     extracted = time.monotonic() - started
     # A PCA needs more training pairs than components.
@@ -169,7 +174,7 @@ def adapt(out: Path, options: argparse.Namespace, device: torch.device) -> dict[
     return {
         "batch_size": options.batch or 32,
         "size": preprocess.size,
-        "amp": options.amp,
+        "amp": effective_precision(wanted, device),
         "pairs": len(pairs),
         "pca": fit.pca,
         "images_per_second": round(4 * len(pairs) / extracted, 2),
@@ -182,10 +187,12 @@ def adapt(out: Path, options: argparse.Namespace, device: torch.device) -> dict[
 
 def _changed(config: TrainConfig, options: argparse.Namespace) -> TrainConfig:
     """The recipe with what the command line asks for: weights and trunk, and all else only if given."""
-    changes: dict[str, Any] = {"backbone": options.trunk, "weights": options.weights, "amp": options.amp}
+    changes: dict[str, Any] = {"backbone": options.trunk, "weights": options.weights}
     raml: dict[str, Any] = {"student_weights": options.weights}
     if config.raml.student_backbone != "shared":
         raml["student_backbone"] = options.trunk
+    if options.amp is not None:
+        changes["amp"] = options.amp
     if options.workers is not None:
         changes["workers"] = options.workers
     if options.batch is not None:
@@ -204,13 +211,23 @@ def _pictures(config: TrainConfig, options: argparse.Namespace) -> PictureSet:
     """Drawn birds, enough for an epoch of as many steps as asked for, drawn unless they are there."""
     count = options.steps * config.batch_size
     size = config.preprocess.resize
-    folder = options.work / f"birds-{count}-{size}"
-    if not folder.exists():
+
+    def draw(folder: Path) -> None:
         from avsl_core.aviary import write_aviary
 
         species = max(2, count // _PER_SPECIES)
         write_aviary(folder, count, 1, size=size, species=min(species, 150), progress=True)
-    return read_folder(folder)
+
+    return read_folder(drawn(options.work / f"birds-{count}-{size}", draw))
+
+
+def drawn(folder: Path, draw: Callable[[Path], object]) -> Path:
+    """The folder, filled by ``draw`` unless it is there; it bears its name only once it is full."""
+    if not folder.exists():
+        unfinished = folder.with_name(f"{folder.name}.unfinished")
+        draw(unfinished)  # goes on with what is there
+        unfinished.rename(folder)
+    return folder
 
 
 def _peak(device: torch.device) -> float | None:

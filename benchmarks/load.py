@@ -84,15 +84,22 @@ def started(options: argparse.Namespace, workers: int) -> AbstractContextManager
 
 def new_pairs(options: argparse.Namespace, users: int) -> list[int]:
     """Numbers of pairs that only this many users compare."""
-    first = 1_000 * users
+    # As many numbers for each number of users as the largest needs at most: rows never share pairs.
+    first = _KNOWN + users * (options.answers + max(options.users))
     return list(range(first, first + users * -(-options.answers // users)))
 
 
+def pictures(way: str, number: int) -> tuple[int, int]:
+    """Seeds of a pair's pictures; other ones for each way, because the page and /api/v1 remember together."""
+    first = 2 * (len(_WAYS) * number + list(_WAYS).index(way))
+    return first, first + 1
+
+
 def pair(options: argparse.Namespace, way: str, number: int) -> Pair:
-    """Two pictures; other ones for each way, because the page and /api/v1 remember together."""
-    first = 2 * number + 1_000_000 * list(_WAYS).index(way)
+    """Two pictures, drawn."""
+    first, second = pictures(way, number)
     size = (320, 240) if options.quick else (1200, 900)
-    return draw_picture(first, *size), draw_picture(first + 1, *size)
+    return draw_picture(first, *size), draw_picture(second, *size)
 
 
 def crowd(

@@ -1,11 +1,18 @@
 """The benchmark scripts start and measure; what they measured is committed and checked by test_readme."""
 
+import argparse
+import contextlib
+import functools
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from avsl_core.precision import effective_precision
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -45,7 +52,7 @@ def test_the_rates_of_a_device_are_measured(recipe, tmp_path):
 )
 def test_published_recipes_run_their_first_epochs(methods, names, tmp_path):
     out = tmp_path / "recipes.json"
-    tiny = ["--trunk", "mobilenetv3_small_050", "--size", "48", "--batch", "16", "--amp", "none"]
+    tiny = ["--trunk", "mobilenetv3_small_050", "--size", "48", "--batch", "16"]
     short = [
         "--workers",
         "0",
@@ -66,6 +73,8 @@ def test_published_recipes_run_their_first_epochs(methods, names, tmp_path):
     rows = document["rows"]
     assert tuple(rows) == names
     assert all(row["finite"] and row["losses"] and row["images_per_second"] > 0 for row in rows.values())
+    used = effective_precision("bf16", torch.device("cpu"))  # what recipes ask for, as this CPU takes it
+    assert {row["amp"] for row in rows.values()} == {used}
     if "avsl" in methods:
         assert (rows["avsl, warm-up"]["trunk_learns"], rows["avsl"]["trunk_learns"]) == ("none", "all")
         # What the recipe publishes and the tiny batch still allows.
@@ -80,6 +89,34 @@ def test_a_recipe_that_fails_is_told_and_fails_the_run(tmp_path):
     done = run("device.py", "--recipes", "--only", "diml", *tiny, *lacking, "--out", str(out))
     assert done.returncode == 1 and "diml: CheckpointError" in done.stderr
     assert "none.pth" in json.loads(out.read_text())["rows"]["diml"]["failed"]
+
+
+def test_a_folder_whose_drawing_was_interrupted_is_finished(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    drawn = importlib.import_module("device_recipes").drawn
+
+    def draw(folder, count):
+        folder.mkdir(exist_ok=True)
+        for number in range(count):
+            (folder / f"{number}.txt").write_text("drawn")
+        if count < 3:
+            raise KeyboardInterrupt
+
+    for count in (1, 3, 2):  # the last finds all of it, and draws nothing
+        with contextlib.suppress(KeyboardInterrupt):
+            drawn(tmp_path / "birds", functools.partial(draw, count=count))
+        assert (tmp_path / "birds").exists() == (count != 1)
+    assert len(list((tmp_path / "birds").iterdir())) == 3
+
+
+@pytest.mark.parametrize("answers", [1, 100, 2500])
+def test_no_pair_of_a_load_was_seen_before(answers, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    load = importlib.import_module("load")
+    options = argparse.Namespace(users=[1, 2, 16, 700], answers=answers)
+    numbers = [*range(8), *(n for users in options.users for n in load.new_pairs(options, users))]
+    shown = [seed for way in ("page", "api") for number in numbers for seed in load.pictures(way, number)]
+    assert len(set(shown)) == len(shown) == 4 * len(numbers)
 
 
 def run(script, *arguments):
