@@ -115,8 +115,8 @@ class DimlModel(SimilarityModel):
     With T the transport plan between the cells and S their cosines, and for unit vectors of distance d =
     2 - 2 cos, the published score cos + sum(T S) becomes the distance d / 2 + (1 - sum(T S)) = 2 - cos -
     sum(T S). Where d is 1 - cos it is not halved; the halved form also serves base methods whose distance is
-    no cosine. The plan is entropic: a picture's
-    match with itself spreads a little, so identical pictures are not quite at zero.
+    no cosine. The plan is entropic: a picture's match with itself spreads a little, so identical pictures are
+    not quite at zero.
 
     Args:
         config: The model's shape.
