@@ -171,10 +171,10 @@ class ComparePage:
             answer = self._on_example(_example(link.get("example"), len(self.pairs)))(
                 choice.method, choice.beside
             )
-            if lost:  # what the link tells of regions was about other pictures
-                answer[4] = f"<div data-unlinked>{answer[4]}</div>"
         else:
             answer = [*shown, *self._results(*files, choice.method, choice.beside), origin]
+        if answer[4] and not lost:  # what the link tells of regions is about these pictures alone
+            answer[4] = f"<div data-linked>{answer[4]}</div>"
         if problems:
             answer[2] = "".join(message_html(problem) for problem in problems)
         return [*answer, *choice_updates(self.models, choice)]

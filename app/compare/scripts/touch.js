@@ -3,7 +3,7 @@
 const DAB = 1 / 8, STEP = 1 / 32, MASK = 128;
 let account = null, read = "", tool = "look", layer = "total";
 let region = null, pinned = false, start = null; // region: {side, box: [x, y, width, height]} in fractions
-let strokes = [], stroke = null, painted = null, busy = false, answered = false, turn = 0; // a stroke: {side, radius, points}
+let strokes = [], stroke = null, painted = null, fill = "", busy = false, answered = false, turn = 0; // a stroke: {side, radius, points}
 const spot = { a: [0.5, 0.5], b: [0.5, 0.5] }; // where the keys are, and the brush
 let ring = null; // the side whose brush is shown
 
@@ -53,13 +53,13 @@ const restore = view => {
   if (account.layers.some(one => one.name === view.layer)) layer = view.layer;
   if (view.region && account.likeness) { region = view.region; pinned = true; }
   strokes = view.strokes;
-  const fill = find("[data-do=fill]");
-  if ([...fill.options].some(option => option.value === view.fill)) fill.value = view.fill;
+  if ([...find("[data-do=fill]").options].some(option => option.value === view.fill)) fill = view.fill;
 };
 const forget = () => {
   region = start = stroke = painted = ring = null;
   pinned = busy = answered = false;
   strokes = [];
+  fill = "";
 };
 const radius = () => Number(find("[data-do=size]")?.value ?? 6) / 100;
 
@@ -200,6 +200,7 @@ element.addEventListener("change", event => {
   const { name, value } = event.target;
   if (name === "avsl-tool") tool = value;
   else if (name === "avsl-layer") layer = value;
+  else if (event.target.dataset.do === "fill") fill = value;
   else return;
   show();
 });
@@ -228,7 +229,6 @@ document.addEventListener("avsl-view", event => {
 });
 
 // --- a new comparison ---
-let opened = false;
 const observer = new ResizeObserver(draw);
 const renew = () => {
   const text = panel()?.dataset.account ?? "";
@@ -238,10 +238,10 @@ const renew = () => {
     forget();
     heats.clear();
     if (account && !account.layers.some(one => one.name === layer)) layer = "total";
-    if (account && !opened && !find("[data-unlinked]")) restore(viewIn(new URLSearchParams(location.search)));
-    opened ||= Boolean(account);
+    if (account && find("[data-linked]")) restore(viewIn(new URLSearchParams(location.search)));
   }
   if (!account) return;
+  if (fill) find("[data-do=fill]").value = fill; // the menu is another one even where the pictures are the same
   observer.observe(find(".avsl-stage"));
   show();
   Promise.all(["a", "b"].map(side => part(side, "img").decode())).then(draw, () => {});

@@ -19,13 +19,13 @@ def page(visit):
 
 
 def test_the_pictures_of_a_visitor_come_back(page, files):
-    before = page.locator("#distance").get_attribute("data-value")
+    distance = page.locator("#distance")
+    shown = distance.get_attribute("data-value")
     for side, name in (("a", "one.png"), ("b", "two.jpg")):
         page.locator(f"#picture-{side} input[type=file]").set_input_files(files[name])
         expect(page.locator(f"#picture-{side} img")).to_have_attribute("src", re.compile(name))
-    expect(page.locator("#distance")).not_to_have_attribute("data-value", before, timeout=15_000)
-    page.wait_for_timeout(1000)
-    shown = page.locator("#distance").get_attribute("data-value")
+        expect(distance).not_to_have_attribute("data-value", shown, timeout=15_000)
+        shown = distance.get_attribute("data-value")
     follow(page)
     expect(page.locator("#distance")).to_have_attribute("data-value", shown)
     expect(page.locator("#message [role=alert]")).to_have_count(0)
@@ -109,6 +109,32 @@ def test_another_pair_takes_nothing_from_the_link(visit):
     page.locator("#example-6").click()
     expect(page.locator("#message")).to_contain_text("Two round fruits", timeout=15_000)
     expect(page.locator(".avsl-under .avsl-found")).to_contain_text("Point at a part")
+
+
+def test_a_link_that_was_not_answered_marks_nothing_on_another_pair(browser, address):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    joining, full = re.compile("/queue/join"), {"status": 503, "json": {"detail": "Queue is full."}}
+    page.route(joining, lambda route: route.fulfill(**full))
+    with page.expect_response(joining):
+        page.goto(f"{address}/?example=1&tool=point&region=a-100-100-300-300")
+    page.unroute(joining)
+    page.locator("#example-6").click()
+    ready(page)
+    expect(page.locator("#message")).to_contain_text("Two round fruits")
+    expect(page.get_by_label("Look", exact=True)).to_be_checked()
+    page.close()
+
+
+def test_what_fills_a_painting_stays_when_the_same_pair_is_compared_again(visit):
+    page = visit("?example=6")
+    ready(page)
+    tool(page, "What if")
+    fill = page.locator("[data-do=fill]")
+    fill.select_option("grey")
+    before = fill.element_handle()
+    page.locator("#example-6").click()
+    page.wait_for_function("menu => !menu.isConnected", arg=before, timeout=15_000)
+    expect(fill).to_have_value("grey")
 
 
 def test_a_link_that_leads_nowhere_points_at_nothing(visit):

@@ -250,8 +250,8 @@ class TestLinks:
 
     def test_only_a_link_that_leads_nowhere_leaves_what_it_tells_of_the_pictures_aside(self, linked):
         lost, found = ({"gallery": name, "a": "0", "b": "7"} for name in ("x", "plain"))
-        assert "data-unlinked" in linked.on_open(request(**lost))[4]
-        assert "data-unlinked" not in linked.on_open(request(**found))[4]
+        assert "data-linked" not in linked.on_open(request(**lost))[4]
+        assert "data-linked" in linked.on_open(request(**found))[4]
 
     def test_a_linked_picture_does_not_tell_where_it_was_taken(
         self, linked, shelf, checkpoint, collection, tmp_path
