@@ -17,7 +17,11 @@ def save_script(title: str, file: str, parts: Sequence[str]) -> str:
         parts: The ids of the elements to save, in this order.
     """
     return f"""() => {{
-  const part = id => document.getElementById(id)?.innerHTML ?? "";
+  const part = id => {{
+    const copy = document.getElementById(id)?.cloneNode(true);
+    copy?.querySelectorAll("button").forEach(button => button.remove()); // there, nothing would answer them
+    return copy?.innerHTML ?? "";
+  }};
   const styles = [...document.querySelectorAll("style")].map(style => style.textContent).join("\\n");
   const page = `<!doctype html><meta charset="utf-8"><title>{title}</title><style>${{styles}}
     body {{ max-width: 1080px; margin: 2rem auto; padding: 0 1rem;

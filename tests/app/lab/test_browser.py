@@ -36,11 +36,7 @@ def test_the_first_thing_that_a_visitor_changes_is_scored(page):
 
 
 def test_of_two_changed_parts_one_is_kept_by_a_button(page):
-    for part, palette in (("tail", "royal"), ("beak", "gold")):
-        choose(page, "part", part)
-        shape = {"tail": "streamer", "beak": "hook"}[part]
-        expect(page.locator(f"#lab-form input[value={shape}]")).to_be_attached(timeout=15_000)
-        follow(page, lambda palette=palette: choose(page, "palette", palette))
+    change_two(page)
     expect(page.locator(".lab-several")).to_contain_text("2 parts differ now: beak and tail")
     shoot(page, "several")
     follow(page, page.get_by_role("button", name="Only the tail").click)
@@ -111,13 +107,17 @@ def test_another_species_and_another_scene(page):
 
 
 def test_the_result_can_be_saved_as_one_page(page, tmp_path):
-    with page.expect_download() as download:
-        page.locator("#lab-save").click()
-    download.value.save_as(tmp_path / "birds.html")
-    saved = (tmp_path / "birds.html").read_text(encoding="utf-8")
-    assert download.value.suggested_filename == "birds.html"
+    saved = save(page, tmp_path)
     assert saved.count("data:image/jpeg") == 8
     assert 'id="lab-distance"' in saved
+
+
+def test_the_saved_page_has_no_buttons_which_nothing_would_answer(page, tmp_path):
+    change_two(page)
+    saved = save(page, tmp_path)
+    assert "2 parts differ now" in saved
+    assert "<button" not in saved
+    expect(page.locator(".lab-several button")).to_have_count(2)
 
 
 def test_the_menus_work_by_keyboard(page):
@@ -150,6 +150,21 @@ def follow(page, action):
     before = birds.get_attribute("data-key")
     action()
     expect(birds).not_to_have_attribute("data-key", before, timeout=15_000)
+
+
+def change_two(page):
+    for part, shape, palette in (("tail", "streamer", "royal"), ("beak", "hook", "gold")):
+        choose(page, "part", part)
+        expect(page.locator(f"#lab-form input[value={shape}]")).to_be_attached(timeout=15_000)
+        follow(page, lambda palette=palette: choose(page, "palette", palette))
+
+
+def save(page, folder):
+    with page.expect_download() as download:
+        page.locator("#lab-save").click()
+    assert download.value.suggested_filename == "birds.html"
+    download.value.save_as(folder / "birds.html")
+    return (folder / "birds.html").read_text(encoding="utf-8")
 
 
 def reset(page):
