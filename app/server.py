@@ -134,12 +134,13 @@ def build_app(
     return build_pages(parts, examples)
 
 
-def build_pages(parts: Parts, examples: Path = EXAMPLES) -> gr.Blocks:
+def build_pages(parts: Parts, examples: Path = EXAMPLES, root_path: str = "") -> gr.Blocks:
     """Lay out the pages.
 
     Args:
         parts: What they work with.
         examples: Folder of the example pairs.
+        root_path: Path under which the site is served.
 
     Raises:
         DataError: If the example pairs are missing.
@@ -151,27 +152,27 @@ def build_pages(parts: Parts, examples: Path = EXAMPLES) -> gr.Blocks:
         page_title("Compare", TITLE)
         ComparePage(models, load_pairs(examples), explore, keep).build()
         add_tools(parts.service)
-        page_foot()
+        page_foot(root_path)
     with quick_building(), blocks.route("Learn", "learn"):
         gr.Navbar(main_page_name=_FIRST)
         LearnPage(models, many=keep is not None).build()
-        page_foot()
+        page_foot(root_path)
     with quick_building(), blocks.route("Explore", "explore"):
         gr.Navbar(main_page_name=_FIRST)
         page_title("Explore", TITLE)
         ExplorePage(explore, BuildDesk(explore.shelf, parts.limits)).build()
-        page_foot()
+        page_foot(root_path)
     if keep is not None:  # its cells are links
         with quick_building(), blocks.route("Compare many", "many"):
             gr.Navbar(main_page_name=_FIRST)
             page_title("Compare many", TITLE)
             ManyPage(ManyBench(models, keep, examples)).build()
-            page_foot()
+            page_foot(root_path)
     with quick_building(), blocks.route("Bird lab", "lab"):
         gr.Navbar(main_page_name=_FIRST)
         page_title("Bird lab", TITLE)
         _build_lab(parts.birds)
-        page_foot()
+        page_foot(root_path)
     return blocks
 
 
@@ -212,7 +213,7 @@ def serve(
             turnstile=turnstile,
             picture_bytes=settings.max_upload_bytes,
         )
-        blocks = build_pages(parts)
+        blocks = build_pages(parts, root_path=settings.root_path)
         site = build_site(
             settings,
             blocks,

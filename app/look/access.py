@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ _OURS = f"""<title>{_TITLE}</title>
 \t\t<meta property="og:description" content="{_WORDS}" />
 \t\t<meta name="twitter:card" content="summary" />
 \t"""
-_FOOT = '<p class="access-foot"><a href="api/v1/docs">For programs</a></p>'
 # Gradio marks the link of the present page for the eye only.
 _CURRENT = """
 const mark = () => document.querySelectorAll(".nav-holder nav a").forEach(link => {
@@ -51,9 +51,15 @@ def page_title(name: str, title: str) -> None:
     gr.HTML("", elem_classes="access-title", js_on_load=f"document.title = {words};")
 
 
-def page_foot() -> None:
-    """End the page that is being built as all pages end; and have the menu say which page this is."""
-    gr.HTML(_FOOT, js_on_load=_CURRENT)
+def page_foot(root_path: str = "") -> None:
+    """End the page that is being built as all pages end; and have the menu say which page this is.
+
+    Args:
+        root_path: Path under which the site is served: a page answers with and without a slash at its end,
+            so that no relative address would hold.
+    """
+    link = f'<a href="{escape(root_path)}/api/v1/docs">For programs</a>'
+    gr.HTML(f'<p class="access-foot">{link}</p>', js_on_load=_CURRENT)
 
 
 def access_css() -> str:

@@ -4,11 +4,14 @@ import re
 import urllib.request
 from io import BytesIO
 
+import gradio as gr
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
 from app.look.access import FAVICON, rewritten_head
+from app.server import build_pages, build_parts
+from app.work.keep import Keep
 
 pytestmark = pytest.mark.browser
 
@@ -44,14 +47,21 @@ def test_a_source_without_a_head_stays_as_it_is():
     assert rewritten_head("<p>og:title</p>") == "<p>og:title</p>"
 
 
-@pytest.mark.parametrize("path", ["", "learn", "explore", "many", "lab"])
+@pytest.mark.parametrize("path", ["", "learn", "learn/", "explore", "many", "lab"])
 def test_every_page_says_which_page_it_is_and_leads_to_the_one_for_programs(visit, path):
     page = visit(path)
     current = page.locator(".nav-holder a[aria-current=page]")
     expect(current).to_have_count(1, timeout=30_000)
-    assert current.evaluate("link => new URL(link.href).pathname") == f"/{path}"
+    assert current.evaluate("link => new URL(link.href).pathname") == f"/{path}".rstrip("/") or "/"
     link = page.get_by_role("link", name="For programs")
     assert link.evaluate("link => new URL(link.href).pathname") == "/api/v1/docs"
+
+
+def test_every_page_leads_to_the_one_for_programs_below_the_path_of_the_site(checkpoint, tmp_path):
+    blocks = build_pages(build_parts(checkpoint, keep=Keep(tmp_path)), root_path="/birds")
+    values = [str(block.value) for block in blocks.blocks.values() if isinstance(block, gr.HTML)]
+    links = [link for value in values for link in re.findall(r'<a href="([^"]+)">For programs', value)]
+    assert links == ["/birds/api/v1/docs"] * len(blocks.pages)
 
 
 def test_the_page_for_programs_leads_back_to_every_page(visit):
