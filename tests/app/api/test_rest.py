@@ -234,7 +234,8 @@ class TestSchema:
         done = subprocess.run(
             [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
         )
-        assert re.search(r"0\.0", done.stdout)
+        *_, distance = done.stdout.split()
+        assert float(distance) == pytest.approx(0, abs=1e-6)
 
     def test_the_page_for_people_says_where_the_tools_are(self, api, api_address):
         (settings,) = [json.loads(code) for code in examples(api) if "mcpServers" in code]

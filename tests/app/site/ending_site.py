@@ -1,6 +1,7 @@
 """A small site in a process of its own, which is to be told to end: python ending_site.py PORT"""
 
 import sys
+import threading
 import time
 
 import gradio as gr
@@ -20,10 +21,17 @@ def main():
     with gr.Blocks() as blocks:
         gr.HTML("<p>A page</p>")
 
+    told = threading.Event()
+
+    def stop():
+        blocks.app.stop_event.set()
+        told.set()
+
     def add_doors(site: FastAPI):
         @site.get("/short")
         def short() -> str:
-            time.sleep(0.5)
+            told.wait(LONG_S)
+            time.sleep(0.1)
             return "whole"
 
         @site.get("/long")
@@ -32,7 +40,7 @@ def main():
             return "too late"
 
     site = build_site(settings, blocks, turnstile=Turnstile(), doors=add_doors)
-    serve_site(site, settings, take_port(settings), on_stop=blocks.app.stop_event.set)
+    serve_site(site, settings, take_port(settings), on_stop=stop)
     sys.stdout.write("ended\n")
 
 

@@ -47,9 +47,11 @@ def test_an_answer_under_way_is_finished(site):
     process, port = site
     with ask(port, "/short") as answer:
         is_under_way(port)
-        ended = end(process)
+        ended = end(process)  # only then does the answer come to its end
         assert b"whole" in read(answer, b"whole")
-    assert ended == (0, b"ended\n", b"")
+    status, out, err = ended
+    assert (status, out) == (0, b"ended\n")
+    assert b"Traceback" not in err
 
 
 def test_an_answer_without_end_is_given_up(site):
