@@ -31,6 +31,7 @@ from app.front.backends import Backend, Backends, HealthOptions
 from app.front.proxy import FrontOptions
 from app.front.relay import RelayOptions
 from app.quick_start import quick_imports
+from app.site.leaving import leave
 
 if TYPE_CHECKING:  # what it brings along takes long to import, and the one that watches needs none of it
     from app.settings import Settings
@@ -335,4 +336,4 @@ async def _kill(process: "subprocess.Popen[bytes]") -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(work())
+    leave(work())
