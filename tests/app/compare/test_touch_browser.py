@@ -22,8 +22,7 @@ pytestmark = pytest.mark.browser
 SCRIPTS = Path(__file__).resolve().parents[3] / "app" / "compare" / "scripts"
 LISTEN = """() => {
     window.pointed = null;
-    document.querySelector("#touch .avsl-touch").parentElement
-        .addEventListener("avsl-pointed", event => { window.pointed = event.detail; });
+    document.addEventListener("avsl-pointed", event => { window.pointed = event.detail; }, true);
 }"""
 
 
