@@ -21,7 +21,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import httpx
 from machine import describe_machine
 from visitors import Answer, PageVisitor, Program, Served, draw_picture, running_app
 
@@ -39,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoint", default="default")
     parser.add_argument("--users", type=int, nargs="+", default=[1, 4, 16, 50, 150])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument(
+        "--ways", choices=tuple(_WAYS), nargs="+", default=list(_WAYS), help="who asks (both)"
+    )
     parser.add_argument("--answers", type=int, default=100, help="pairs that all compare together, at least")
     parser.add_argument("--quick", action="store_true", help="1 and 2 users, 1 worker, one small pair each")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/load.json"))
@@ -56,7 +58,7 @@ def measure(options: argparse.Namespace, workers: int) -> dict[str, Any]:
     """All numbers of users, by both ways, with so many workers."""
     right: dict[str, dict[int, str]] = {}
     with started(options, workers) as served:
-        ways = {name: way for name, way in _WAYS.items() if name == "page" or has_api(served.url)}
+        ways = {name: way for name, way in _WAYS.items() if name in options.ways}
         for way, visitor in ways.items():
             with visitor(served.url) as alone:
                 numbers = [*range(_KNOWN), *(n for users in options.users for n in new_pairs(options, users))]
@@ -146,11 +148,6 @@ def percentile(ordered: list[float], percent: int) -> float | None:
         return None
     rank = -(-len(ordered) * percent // 100)
     return round(ordered[max(0, rank - 1)], 3)
-
-
-def has_api(url: str) -> bool:
-    """Whether the app has a REST interface."""
-    return httpx.get(f"{url}/api/v1/openapi.json", trust_env=False).status_code == 200
 
 
 if __name__ == "__main__":
