@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/load.json"))
     options = parser.parse_args(arguments)
     if options.quick:
-        options.users, options.workers, options.answers = [1, 2], options.workers[:1], 2
+        options.users, options.workers, options.answers = [1, 2], options.workers[:1], 1
     document = {"workers": [measure(options, count) for count in options.workers]}
     document["machine"] = describe_machine()
     options.out.parent.mkdir(parents=True, exist_ok=True)
