@@ -1,5 +1,6 @@
 """Fixtures that every folder shares: devices, number types, the published values and small real models."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,16 @@ from avsl_core.models import (
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 TINY_TRUNK = "mobilenetv3_small_050"
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_they_were():
+    """Undo what a test does to the levels of the loggers, as ``--quiet`` does: nothing may hang on order."""
+    loggers = [logging.getLogger(name) for name in ("avsl_core", "app")]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture(params=DEVICES)

@@ -53,7 +53,7 @@ def test_what_the_cpu_offers_does_not_matter_to_a_gpu():
 
 
 def test_the_change_is_told_once(caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="avsl_core.precision")
     for level in (logging.WARNING, logging.WARNING, logging.INFO):
         effective_precision("bf16", CPU, features=SLOW, level=level)
     (told,) = caplog.records
@@ -62,7 +62,7 @@ def test_the_change_is_told_once(caplog):
 
 
 def test_the_change_is_told_again_only_if_louder(caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="avsl_core.precision")
     for level in (logging.INFO, logging.WARNING, logging.WARNING):
         effective_precision("bf16", CPU, features=SLOW, level=level)
     assert [told.levelno for told in caplog.records] == [logging.INFO, logging.WARNING]
