@@ -1,6 +1,7 @@
 """Fixtures that every folder shares: devices, number types, the published values and small real models."""
 
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,12 @@ from avsl_core.models import (
     RamlConfig,
     RamlModel,
 )
+
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    # Threads that wait for each other's cores take longer than fewer would; processes of tests inherit it.
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    torch.set_num_threads(threads)
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 TINY_TRUNK = "mobilenetv3_small_050"

@@ -18,25 +18,72 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
 PARTS = ("machine.py", "visitors.py", "device_recipes.py")  # of other scripts
+SCRIPTS = sorted(path.name for path in BENCHMARKS.glob("*.py") if path.name not in PARTS)
+# Each script in a process of its own, forked from one that has the slow libraries already.
+START = """
+import os, runpy, sys, traceback
+import gradio, matplotlib, sklearn, timm, torch, torchvision
+
+folder, out, *scripts = sys.argv[1:]
+for script in scripts:
+    child = os.fork()
+    if not child:
+        os.dup2(os.open(f"{out}/{script}", os.O_WRONLY | os.O_CREAT), 1)
+        os.dup2(1, 2)
+        sys.argv = [f"{folder}/{script}"] + ([] if script == "tables.py" else ["--help"])
+        sys.path[0] = folder
+        code = 1
+        try:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(code if isinstance(code, int) else 1)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
 
 
-@pytest.mark.parametrize(
-    "script", sorted(path.name for path in BENCHMARKS.glob("*.py") if path.name not in PARTS)
-)
-def test_every_script_can_be_started(script):
-    arguments = [] if script == "tables.py" else ["--help"]
-    done = run(script, *arguments)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    """By its name: how every script ended that was asked what it can do, and all that it printed."""
+    out = tmp_path_factory.mktemp("started")
+    command = [sys.executable, "-c", START, str(BENCHMARKS), str(out), *SCRIPTS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    codes = map(int, done.stdout.split())
+    return {name: (code, (out / name).read_text()) for name, code in zip(SCRIPTS, codes, strict=True)}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_can_be_started(started, script):
+    code, printed = started[script]
+    assert code == 0, printed
+    assert printed
+
+
+@pytest.fixture
+def measured(monkeypatch, capsys):
+    """Measure a device with these options, in this process; what was printed comes back."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    device = importlib.import_module("device")
+
+    def measure(*options):
+        monkeypatch.setattr(sys, "argv", ["device.py", *options])
+        device.main()
+        return capsys.readouterr().out
+
+    return measure
 
 
 @pytest.mark.parametrize("recipe", ["cub", "diml", "cgd", "raml"])
-def test_the_rates_of_a_device_are_measured(recipe, tmp_path):
+def test_the_rates_of_a_device_are_measured(measured, recipe, tmp_path):
     out = tmp_path / "device.json"
     options = ["--device", "cpu", "--trunk", "resnet18", "--size", "64", "--amp", "none", "--recipe", recipe]
     options += ["--batch", "16" if recipe == "raml" else "4"]
-    done = run("device.py", *options, "--steps", "1", "--no-compile", "--out", str(out))
-    assert done.returncode == 0, done.stderr
+    measured(*options, "--steps", "1", "--no-compile", "--out", str(out))
     rows = json.loads(out.read_text())["rows"]
     assert set(rows) == {"training", "encoding"}
     assert all(row["images_per_second"] > 0 and row["tflops"] > 0 for row in rows.values())
@@ -50,7 +97,7 @@ def test_the_rates_of_a_device_are_measured(recipe, tmp_path):
         (("diml", "cgd"), ("diml", "cgd")),
     ],
 )
-def test_published_recipes_run_their_first_epochs(methods, names, tmp_path):
+def test_published_recipes_run_their_first_epochs(measured, methods, names, tmp_path):
     out = tmp_path / "recipes.json"
     tiny = ["--trunk", "mobilenetv3_small_050", "--size", "48", "--batch", "16"]
     short = [
@@ -66,10 +113,9 @@ def test_published_recipes_run_their_first_epochs(methods, names, tmp_path):
         str(tmp_path / "work"),
     ]
     only = [word for method in methods for word in ("--only", method)]
-    done = run("device.py", "--recipes", *only, "--device", "cpu", *tiny, *short, "--out", str(out))
-    assert done.returncode == 0, done.stderr
+    printed = measured("--recipes", *only, "--device", "cpu", *tiny, *short, "--out", str(out))
     document = json.loads(out.read_text())
-    assert document["ran_on"] == "cpu" and done.stdout.startswith("on cpu")
+    assert document["ran_on"] == "cpu" and printed.startswith("on cpu")
     rows = document["rows"]
     assert tuple(rows) == names
     assert all(row["finite"] and row["losses"] and row["images_per_second"] > 0 for row in rows.values())

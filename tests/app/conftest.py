@@ -211,10 +211,18 @@ def browser():
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def visitor(browser):
+    """A visitor who comes again and again, and so has the scripts of the pages already."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def visit(browser, address):
+def visit(visitor, address):
     """Open a page of the app; afterwards nothing may have gone wrong unseen or left this machine."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page = visitor.new_page()
     troubles = watch(page)
 
     def go(path=""):
@@ -222,6 +230,8 @@ def visit(browser, address):
         return page
 
     yield go
+    if page.url.startswith(address):
+        page.evaluate("localStorage.clear()")  # nothing of it may reach another test
     page.close()
     assert real(troubles) == []
 
