@@ -11,30 +11,37 @@ The public face of the library::
     avsl.build_gallery(model, "pictures/", "gallery/")
     searcher = avsl.Searcher(model, avsl.Gallery.open("gallery/"))
     searcher.search("a.jpg", k=10).hits
+
+A name is imported when it is first asked for: PyTorch and the networks take seconds, and many a process, such
+as one that draws birds or watches over others, needs none of them.
 """
 
-from avsl_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, shipped_checkpoints
-from avsl_core.compare import Comparison, EncodedPicture, compare, compare_encoded, encode_picture
-from avsl_core.encoding import encode_pictures
-from avsl_core.errors import (
-    AvslError,
-    CheckpointError,
-    ConfigError,
-    DataError,
-    EncodingError,
-    GalleryError,
-    ImageError,
-    TrainingError,
-)
-from avsl_core.evaluation import Evaluation, evaluate_encoding
-from avsl_core.explain.sentence import PlainWords, plain_words
-from avsl_core.gallery import BuildOptions, Gallery, add_pictures, build_gallery, remove_pictures
-from avsl_core.images import Preprocess, load_image
-from avsl_core.models import Component, Explanation, SimilarityModel, build_model
-from avsl_core.search.searcher import Hit, Searcher, SearchResult
-from avsl_core.whatif import WhatIf, what_if
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-load = load_checkpoint
+if TYPE_CHECKING:
+    from avsl_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, shipped_checkpoints
+    from avsl_core.comparison import Comparison, EncodedPicture, compare, compare_encoded, encode_picture
+    from avsl_core.encoding import encode_pictures
+    from avsl_core.errors import (
+        AvslError,
+        CheckpointError,
+        ConfigError,
+        DataError,
+        EncodingError,
+        GalleryError,
+        ImageError,
+        TrainingError,
+    )
+    from avsl_core.evaluation import Evaluation, evaluate_encoding
+    from avsl_core.explain.sentence import PlainWords, plain_words
+    from avsl_core.gallery import BuildOptions, Gallery, add_pictures, build_gallery, remove_pictures
+    from avsl_core.images import Preprocess, load_image
+    from avsl_core.models import Component, Explanation, SimilarityModel, build_model
+    from avsl_core.search.searcher import Hit, Searcher, SearchResult
+    from avsl_core.whatif import WhatIf, what_if
+
+    load = load_checkpoint
 
 __all__ = [
     "AvslError",
@@ -77,3 +84,33 @@ __all__ = [
     "shipped_checkpoints",
     "what_if",
 ]
+
+_HOMES = {
+    "checkpoint": "Checkpoint load_checkpoint save_checkpoint shipped_checkpoints",
+    "comparison": "Comparison EncodedPicture compare compare_encoded encode_picture",
+    "encoding": "encode_pictures",
+    "errors": "AvslError CheckpointError ConfigError DataError EncodingError GalleryError ImageError "
+    "TrainingError",
+    "evaluation": "Evaluation evaluate_encoding",
+    "explain.sentence": "PlainWords plain_words",
+    "gallery": "BuildOptions Gallery add_pictures build_gallery remove_pictures",
+    "images": "Preprocess load_image",
+    "models": "Component Explanation SimilarityModel build_model",
+    "search.searcher": "Hit Searcher SearchResult",
+    "whatif": "WhatIf what_if",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name == "load":
+            return __getattr__("load_checkpoint")
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from avsl_core.checkpoint import Checkpoint
-from avsl_core.compare import EncodedPicture
+from avsl_core.comparison import EncodedPicture
 from avsl_core.errors import ConfigError
 from avsl_core.models import Encoding
 

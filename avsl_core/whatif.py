@@ -17,7 +17,7 @@ from torch import Tensor
 
 from avsl_core import functional as AF
 from avsl_core.checkpoint import Checkpoint
-from avsl_core.compare import EncodedPicture
+from avsl_core.comparison import EncodedPicture
 from avsl_core.errors import ConfigError, EncodingError
 from avsl_core.explain.total import total_maps
 from avsl_core.images.paint import Fill, cover, paint_over

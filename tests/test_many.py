@@ -4,7 +4,7 @@ import torch
 from scipy.cluster.hierarchy import fcluster
 
 from avsl_core.checkpoint import Checkpoint
-from avsl_core.compare import EncodedPicture, compare_encoded
+from avsl_core.comparison import EncodedPicture, compare_encoded
 from avsl_core.errors import ConfigError, EncodingError
 from avsl_core.images import Preprocess
 from avsl_core.many import MOST, compare_many

@@ -20,7 +20,7 @@ from app.look.printable import printable
 from app.work.keep import Keep
 from app.work.models import Models
 from app.work.workbench import PictureFile, Workbench
-from avsl_core.compare import Comparison
+from avsl_core.comparison import Comparison
 from avsl_core.explain.levels import component_titles
 from avsl_core.explain.region import Side, counterpart, coverage_of
 from avsl_core.images.paint import Fill

@@ -3,7 +3,7 @@
 from html import escape
 
 from app.look.figures import gate_histogram, image_tag
-from avsl_core.compare import Comparison
+from avsl_core.comparison import Comparison
 from avsl_core.explain.heatmap import draw_spotlight
 from avsl_core.explain.levels import component_titles
 from avsl_core.explain.node_maps import node_map

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from app.compare.expert import expert_html, level_choices, node_choices
-from avsl_core.compare import Comparison
+from avsl_core.comparison import Comparison
 from avsl_core.models import AvslModel, SimilarityModel
 
 __all__ = ["ExpertPart"]

@@ -24,7 +24,7 @@ from app.work.turnstile import BusyError, SlowError
 from app.work.uploads import picture_file
 from app.work.workbench import PictureFile, Workbench
 from avsl_core.checkpoint import shipped_checkpoints
-from avsl_core.compare import Comparison
+from avsl_core.comparison import Comparison
 from avsl_core.errors import AvslError, ConfigError, ImageError
 from avsl_core.models import SimilarityModel
 from avsl_core.whatif import what_if

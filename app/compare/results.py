@@ -8,7 +8,7 @@ from html import escape
 from app.look.figures import pair_ruler
 from app.look.printable import printable, unbroken
 from app.work.models import ModelEntry
-from avsl_core.compare import Comparison
+from avsl_core.comparison import Comparison
 from avsl_core.explain.methods import SCALES_NOTE, account_words
 from avsl_core.explain.sentence import plain_words
 from avsl_core.metrics import PairDistribution

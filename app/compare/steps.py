@@ -9,7 +9,7 @@ from torch import Tensor
 from app.compare.results import Account, columns_html
 from app.compare.touch_panel import BEFORE, TOTAL, account_json, layers_of
 from app.look.figures import image_tag, legend
-from avsl_core.compare import Comparison
+from avsl_core.comparison import Comparison
 from avsl_core.explain.bars import change_bars, level_bars, printed_parts
 from avsl_core.explain.flow import draw_marginals, flow_svg, flow_table
 from avsl_core.explain.inline import picture_address

@@ -8,7 +8,7 @@ from datetime import datetime
 from app.work.keep import display_name
 from app.work.models import Models
 from app.work.workbench import PictureFile, Workbench
-from avsl_core.compare import Comparison
+from avsl_core.comparison import Comparison
 from avsl_core.explain.record import ModelPapers, comparison_record, record_json
 from avsl_core.explain.report import Reported, report_page
 from avsl_core.explain.sheet import sheet_png

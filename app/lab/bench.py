@@ -14,7 +14,7 @@ from avsl_core.aviary.render import part_masks, render
 from avsl_core.aviary.scenes import calm_scene, sample_scene
 from avsl_core.aviary.species import Species, all_species
 from avsl_core.checkpoint import Checkpoint
-from avsl_core.compare import Comparison, EncodedPicture, compare_encoded
+from avsl_core.comparison import Comparison, EncodedPicture, compare_encoded
 from avsl_core.faithfulness.explainers import pair_maps
 from avsl_core.faithfulness.maps import PairMaps, densities
 from avsl_core.faithfulness.pointing import Pointing, point

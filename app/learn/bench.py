@@ -11,7 +11,7 @@ from app.work.cache import LruCache
 from app.work.models import Models
 from app.work.workbench import Workbench
 from avsl_core.checkpoint import Checkpoint
-from avsl_core.compare import Comparison, EncodedPicture, compare_encoded, encode_picture
+from avsl_core.comparison import Comparison, EncodedPicture, compare_encoded, encode_picture
 from avsl_core.errors import CheckpointError
 from avsl_core.models import AvslEncoding, AvslModel
 

@@ -6,7 +6,7 @@ from app.learn.bench import LearnBench
 from app.learn.parts import Panel, choice_html, figure_html, said, small
 from app.learn.pictures import NAMES, words_of
 from app.look.figures import image_tag, legend
-from avsl_core.compare import Comparison
+from avsl_core.comparison import Comparison
 from avsl_core.explain.bars import level_bars, printed_parts, round_parts
 from avsl_core.explain.heatmap import draw_signed, draw_spotlight, shared_scale
 from avsl_core.explain.levels import component_titles

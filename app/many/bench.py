@@ -12,7 +12,7 @@ from app.work.keep import Keep, KeptError, display_name
 from app.work.models import Models
 from app.work.turnstile import BusyError, SlowError
 from app.work.workbench import PictureFile, Workbench, content_key
-from avsl_core.compare import EncodedPicture
+from avsl_core.comparison import EncodedPicture
 from avsl_core.errors import AvslError, DataError
 from avsl_core.many import FEWEST, MOST, ManyComparison, compare_many
 

@@ -16,7 +16,7 @@ from app.look.printable import display_name
 from app.work.cache import LruCache
 from app.work.turnstile import Turnstile
 from avsl_core.checkpoint import Checkpoint
-from avsl_core.compare import Comparison, EncodedPicture, compare_encoded, encode_crop
+from avsl_core.comparison import Comparison, EncodedPicture, compare_encoded, encode_crop
 from avsl_core.errors import ImageError
 from avsl_core.images import ImageLimits
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from avsl_core.checkpoint import Checkpoint, load_checkpoint
 from avsl_core.cli.output import add_device_option, add_json_option, print_json, print_lines
-from avsl_core.compare import Comparison, compare
+from avsl_core.comparison import Comparison, compare
 from avsl_core.errors import AvslError, ConfigError
 from avsl_core.explain.heatmap import draw_signed, shared_scale
 from avsl_core.explain.record import ModelPapers, comparison_record, record_json

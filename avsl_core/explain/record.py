@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from avsl_core.checkpoint import Checkpoint, fingerprint
-from avsl_core.compare import Comparison
+from avsl_core.comparison import Comparison
 from avsl_core.config import to_dict
 from avsl_core.errors import DataError
 from avsl_core.explain.levels import component_titles

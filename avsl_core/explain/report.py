@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
 
-from avsl_core.compare import Comparison
+from avsl_core.comparison import Comparison
 from avsl_core.explain.bars import BARS_CSS, change_bars, level_bars, printed_parts
 from avsl_core.explain.flow import FLOW_CSS, draw_marginals, flow_svg, flow_table
 from avsl_core.explain.heatmap import draw_signed, shared_scale

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from avsl_core.compare import Comparison
+from avsl_core.comparison import Comparison
 from avsl_core.errors import MissingPackageError
 from avsl_core.explain.bars import printed_parts
 from avsl_core.explain.heatmap import color_of, draw_signed, shared_scale

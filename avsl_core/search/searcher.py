@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from avsl_core.checkpoint import Checkpoint
-from avsl_core.compare import EncodedPicture, encode_picture
+from avsl_core.comparison import EncodedPicture, encode_picture
 from avsl_core.errors import ConfigError, GalleryError
 from avsl_core.gallery import Gallery, Item
 from avsl_core.images import ImageSource

@@ -7,7 +7,7 @@ import torch
 
 from avsl_core.adaptation import FitOptions, PairFeatures, RunOptions, adapt_pairs, fit_head, pair_features
 from avsl_core.checkpoint import load_checkpoint, save_checkpoint
-from avsl_core.compare import compare
+from avsl_core.comparison import compare
 from avsl_core.data import split_pairs
 from avsl_core.encoding import encode_pictures
 from avsl_core.errors import ConfigError, DataError, TrainingError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from avsl_core.checkpoint import Checkpoint, fingerprint
-from avsl_core.compare import Comparison, EncodedPicture
+from avsl_core.comparison import Comparison, EncodedPicture
 from avsl_core.errors import DataError
 from avsl_core.explain.record import ModelPapers, comparison_record, read_record, record_json
 from avsl_core.explain.verdict import judge

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from avsl_core.checkpoint import Checkpoint
-from avsl_core.compare import Comparison, EncodedPicture
+from avsl_core.comparison import Comparison, EncodedPicture
 from avsl_core.explain.heatmap import draw_signed, shared_scale
 from avsl_core.explain.inline import picture_address
 from avsl_core.explain.record import ModelPapers

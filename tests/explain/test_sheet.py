@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from avsl_core.checkpoint import Checkpoint
-from avsl_core.compare import Comparison, EncodedPicture
+from avsl_core.comparison import Comparison, EncodedPicture
 from avsl_core.explain.heatmap import draw_signed, shared_scale
 from avsl_core.explain.record import ModelPapers
 from avsl_core.explain.sheet import sheet_png

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from avsl_core.compare import encode_picture
+from avsl_core.comparison import encode_picture
 from avsl_core.encoding import encode_pictures
 from avsl_core.errors import GalleryError
 from avsl_core.gallery import Gallery, remove_pictures

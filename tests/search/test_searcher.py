@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from avsl_core.checkpoint import Checkpoint
-from avsl_core.compare import compare, encode_picture
+from avsl_core.comparison import compare, encode_picture
 from avsl_core.errors import ConfigError, GalleryError
 from avsl_core.gallery import BuildOptions, Gallery, add_pictures, build_gallery, remove_pictures
 from avsl_core.images import Preprocess

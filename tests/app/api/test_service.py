@@ -17,7 +17,7 @@ from app.server import GalleryOptions, build_parts
 from app.work.models import Models
 from app.work.turnstile import BusyError, SlowError
 from app.work.workbench import PictureFile, Workbench
-from avsl_core.compare import compare, encode_picture
+from avsl_core.comparison import compare, encode_picture
 from avsl_core.errors import (
     AvslError,
     CheckpointError,

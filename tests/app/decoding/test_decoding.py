@@ -16,7 +16,7 @@ from PIL import Image
 
 from app.decoding.decoder import Decoder, HereDecoder
 from app.work.workbench import PictureFile, Workbench
-from avsl_core.compare import encode_picture
+from avsl_core.comparison import encode_picture
 from avsl_core.encoding import load_for
 from avsl_core.errors import ImageError
 from avsl_core.gallery import BuildOptions, build_gallery

@@ -21,7 +21,7 @@ from app.work.keep import Keep, linked_pair
 from app.work.models import Models
 from app.work.turnstile import BusyError
 from app.work.workbench import PictureFile
-from avsl_core.compare import compare
+from avsl_core.comparison import compare
 from avsl_core.many import ManyComparison, compare_many
 
 

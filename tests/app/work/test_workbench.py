@@ -7,7 +7,7 @@ from PIL import Image
 
 from app.work.uploads import picture_file
 from app.work.workbench import PictureFile
-from avsl_core.compare import compare
+from avsl_core.comparison import compare
 from avsl_core.errors import ImageError
 
 
