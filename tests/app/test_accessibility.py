@@ -99,7 +99,6 @@ def test_no_plain_page_has_a_grave_barrier_at_any_width_in_light_or_dark(browser
     shades = set()
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
-        assert grave(page) == [], theme
         page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")
         assert grave(page) == [], theme
         shades.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))

@@ -83,10 +83,10 @@ BOMBS = [
 @pytest.mark.parametrize("data", BOMBS, ids=["png", "bmp", "gif", "jpeg", "tiff", "webp"])
 def test_a_header_that_claims_too_many_pixels_is_refused_at_once(data):
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(ImageError, match=r"^big: .* above the limit of 40,000,000 pixels; scale it down"):
         load_image(data, name="big")
-    seconds, peak = time.perf_counter() - start, tracemalloc.get_traced_memory()[1]
+    seconds, peak = time.thread_time() - start, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert seconds < 1
     assert peak < 8 * 2**20
@@ -95,10 +95,10 @@ def test_a_header_that_claims_too_many_pixels_is_refused_at_once(data):
 def test_a_real_decompression_bomb_is_refused_without_decoding(encode):
     data = encode(Image.new("1", (20_000, 5_000)), "PNG")
     assert len(data) < 100_000
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(ImageError, match="20,000 x 5,000 pixels is above"):
         load_image(data)
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5
 
 
 @pytest.mark.parametrize("kind", ["HEIF", "AVIF"])

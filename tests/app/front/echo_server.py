@@ -9,6 +9,7 @@ from contextlib import suppress
 import uvicorn
 
 NAME = sys.argv[-1]
+GO = asyncio.Semaphore(0)
 state = {"unwell": False, "produced": 0, "left": 0}
 
 
@@ -34,6 +35,15 @@ async def app(scope, receive, send):
     elif path == "/flood":
         await stream(send)
         await watch(receive, flood(send))
+    elif path == "/steps":
+        await stream(send)
+        for _ in range(3):
+            await say(send, b"data: tick\n\n")
+            await GO.acquire()
+        await send({"type": "http.response.body", "body": b""})
+    elif path == "/go":
+        GO.release()
+        await echo(scope, receive, send)
     elif path == "/ticks":
         await stream(send)
         for _ in range(3):

@@ -194,11 +194,13 @@ def test_the_front_is_no_proxy_to_elsewhere(place, target):
 
 
 def test_a_stream_arrives_piece_by_piece(place):
-    began = time.monotonic()
-    with place.visitor().stream("GET", "/ticks") as answer:
-        times = [time.monotonic() - began for _ in answer.iter_raw()]
-    assert len(times) == 3
-    assert times[0] < 0.35 < times[1] < 0.75 < times[2]
+    visitor = place.newcomer_at("one")
+    with visitor.stream("GET", "/steps") as answer:
+        pieces = answer.iter_raw()
+        for _ in range(3):
+            assert b"tick" in next(pieces)
+            visitor.get("/go")  # only then does the next one start
+        assert b"tick" not in b"".join(pieces)
 
 
 def test_an_upload_arrives_whole(place):
@@ -307,11 +309,9 @@ def test_a_stuck_server_is_left_out_and_comes_in_again(own_place):
     visitor = place.newcomer_at("one")
     old = visitor.cookies["avsl_server"]
     place.echoes["one"].send_signal(signal.SIGSTOP)
-    began = time.monotonic()
     answer = visitor.post("/gradio_api/upload", content=b"x")
     assert answer.status_code == 502
     assert answer.text == "The server stopped while it worked on this. Please try again in a moment."
-    assert time.monotonic() - began < 6
     assert visitor.get("/explore").json()["name"] == "two"
     place.echoes["one"].send_signal(signal.SIGCONT)
     until(lambda: well(place.url) == 2)

@@ -47,9 +47,9 @@ def joined(page):
     return json.dumps({"fn_index": 5, "session_hash": page, "data": []}).encode()
 
 
-def together(*asked):
+def together(*asked, hold=HOLD):
     async def run():
-        app = StreamEnds(gradio, HOLD)
+        app = StreamEnds(gradio, hold)
         return [await ask(app, *one) for one in asked]
 
     # In a thread of its own: a browser test before may have left its loop running in this one.
@@ -69,9 +69,9 @@ def test_an_event_right_after_the_end_of_its_stream_waits_until_the_page_knows()
     ids=["the stream of another page", "no stream"],
 )
 def test_other_events_do_not_wait(before):
-    body, seconds = together(*before, ("/queue/join", joined("one")))[-1]
+    body, seconds = together(*before, ("/queue/join", joined("one")), hold=60)[-1]
     assert body == joined("one")
-    assert seconds < HOLD / 2
+    assert seconds < 60
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff"])
