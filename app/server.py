@@ -171,7 +171,7 @@ def build_pages(parts: Parts, examples: Path = EXAMPLES, root_path: str = "") ->
     with quick_building(), blocks.route("Bird lab", "lab"):
         gr.Navbar(main_page_name=_FIRST)
         page_title("Bird lab", TITLE)
-        _build_lab(parts.birds)
+        _build_lab(parts.birds, models.turnstile)
         page_foot(root_path)
     return blocks
 
@@ -237,7 +237,7 @@ def _pages(blocks: gr.Blocks) -> list[tuple[str, str]]:
     return [(page[0], page[1] if page[0] else _FIRST) for page in blocks.pages]
 
 
-def _build_lab(checkpoint: Checkpoint) -> None:
+def _build_lab(checkpoint: Checkpoint, turnstile: Turnstile) -> None:
     trouble = _skia_trouble()
     if trouble is not None:
         gr.HTML(message_html(trouble), elem_id="lab-missing")
@@ -245,7 +245,7 @@ def _build_lab(checkpoint: Checkpoint) -> None:
     from app.lab.bench import LabBench
     from app.lab.page import LabPage
 
-    LabPage(LabBench(checkpoint)).build()
+    LabPage(LabBench(checkpoint, turnstile=turnstile)).build()
 
 
 def _all_css() -> str:

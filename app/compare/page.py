@@ -16,6 +16,7 @@ from app.compare.touch_panel import PICTURES_SCRIPT, STEPS_SCRIPT, TOUCH_SCRIPT,
 from app.compare.what_if import MEASURED_SCRIPT, read_painting, what_if_html
 from app.explore.bench import ExploreBench, LinkedPair
 from app.work.cache import LruCache
+from app.work.events import MODEL_EVENT
 from app.work.examples import ExamplePair
 from app.work.keep import Keep, linked_pair
 from app.work.methods import ALONE, METHODS_SCRIPT, Choice, choice_updates, choose
@@ -42,8 +43,6 @@ _INTRO = (
 )
 _SOURCES = '<p class="note">Drop, choose, photograph or paste a picture; the cross takes it away.</p>'
 _DRAWN = 48  # comparisons whose page is kept as it was drawn
-# Everything that touches the model queues here, so that visitors share the processor.
-_MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2, "api_visibility": "private"}
 
 _NOTHING = ("", "", "")  # panel, steps and numbers while there is no comparison
 
@@ -115,8 +114,8 @@ class ComparePage:
     def _connect(self, compare: gr.Button, swap: gr.Button, examples: list[gr.Button]) -> None:
         pictures, methods = [self.a, self.b], [self.method, self.beside]
         results = [self.message, self.verdict, self.touch, self.steps, self.numbers]
-        options: dict[str, Any] = {**_MODEL, "preprocess": False, "show_progress_on": self.verdict}
-        hidden: dict[str, Any] = {**_MODEL, "preprocess": False, "show_progress": "hidden"}
+        options: dict[str, Any] = {**MODEL_EVENT, "preprocess": False, "show_progress_on": self.verdict}
+        hidden: dict[str, Any] = {**MODEL_EVENT, "preprocess": False, "show_progress": "hidden"}
         inputs = [*pictures, *methods]
         everything = [*pictures, *results, self.origin]
         # Removing a picture announces itself before the value is gone: only the next step sees the new state.

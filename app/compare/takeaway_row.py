@@ -13,6 +13,7 @@ import gradio as gr
 
 from app.compare.results import message_html
 from app.compare.takeaway import TakenAway, reported, shown_names, take_away
+from app.work.events import MODEL_EVENT
 from app.work.examples import ExamplePair
 from app.work.keep import Keep
 from app.work.methods import ALONE, Choice, choose
@@ -28,8 +29,6 @@ log = logging.getLogger(__name__)
 
 _MISSING = "Give two pictures first: there is nothing to take away yet."
 _FAILED = "This failed on our side: try again; the log of the app says more"
-# Everything that touches the model queues here, so that visitors share the processor.
-_MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2, "api_visibility": "private"}
 
 # A file arrives inside the page and leaves it at once: nothing of it stays on the server.
 DELIVERY_SCRIPT = """
@@ -115,7 +114,7 @@ class TakeAwayRow:
             beside: Of the second method's.
         """
         inputs = [a, b, method, beside]
-        options: dict[str, Any] = {**_MODEL, "preprocess": False, "show_progress": "minimal"}
+        options: dict[str, Any] = {**MODEL_EVENT, "preprocess": False, "show_progress": "minimal"}
         for button, handler in (
             (self.report, self.on_report),
             (self.sheet, self.on_sheet),

@@ -178,6 +178,7 @@ class ExploreBench:
         Raises:
             GalleryError: If the gallery cannot be opened or read, or is another one than the state is of.
             ImageError: If the picture is no longer there.
+            BusyError: If the model has too much to do.
         """
         opened = self.open(state)
         try:
@@ -204,10 +205,12 @@ class ExploreBench:
         classes = [known[name] for name in state.classes] or None
         search, search_row = opened.searcher.search, opened.searcher.search_row
         if step.upload is not None:
-            _, encoded = opened.bench.encode(self._upload(step.upload))
-            result = search(encoded, state.k, mode=state.mode, weights=order, classes=classes)
+            _, encoded = opened.bench.encode(self._upload(step.upload))  # waits for a turn of its own
+            with opened.bench.turnstile.turn():
+                result = search(encoded, state.k, mode=state.mode, weights=order, classes=classes)
         else:
-            result = search_row(step.row or 0, state.k, mode=state.mode, weights=order, classes=classes)
+            with opened.bench.turnstile.turn():
+                result = search_row(step.row or 0, state.k, mode=state.mode, weights=order, classes=classes)
         query = self._query(step, opened)
         return Found(state, opened, query, result, weights, _kin(query, result, opened))
 

@@ -28,6 +28,8 @@ from app.explore.results import query_html, results_html, trail_html
 from app.explore.script import MAP_SCRIPT, RESULTS_SCRIPT
 from app.explore.shelf import OpenGallery
 from app.explore.state import ExploreState, Step
+from app.work.events import QUIET_MODEL_EVENT
+from app.work.turnstile import BusyError
 from app.work.uploads import picture_file
 from avsl_core.errors import AvslError, GalleryError
 from avsl_core.explain.levels import part_titles
@@ -45,14 +47,7 @@ _WEIGHING = (
     '<h2>What counts</h2><p class="note">Let a part of the distance count more or less, and the order '
     "follows. A level or layer is a depth of the network, not a kind of difference.</p>"
 )
-# Everything that touches the model queues with the Compare page, so that visitors share the processor.
-_MODEL: dict[str, Any] = {
-    "concurrency_id": "model",
-    "concurrency_limit": 2,
-    "api_visibility": "private",
-    "show_progress": "hidden",
-    "trigger_mode": "always_last",
-}
+_MODEL: dict[str, Any] = {**QUIET_MODEL_EVENT, "trigger_mode": "always_last"}
 
 _FAILED = "This failed on our side: try again, or something else; the log of the app says more"
 _CHANGED = "The gallery has changed since this address was made: go on from the picture shown here"
@@ -247,6 +242,9 @@ class ExplorePage:
         for tried in [*wanted, *(ExploreState(key) for key in titles)]:
             try:
                 return self._open(tried, problems)
+            except BusyError as error:  # so it is for every other gallery
+                problems.append(message_html(str(error)))
+                break
             except AvslError as error:
                 problems.append(message_html(str(error)))
             except Exception:

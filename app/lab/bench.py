@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.lab.state import LabState, Place
 from app.work.cache import LruCache
+from app.work.turnstile import Turnstile
 from avsl_core.aviary.parameters import Bird, Scene
 from avsl_core.aviary.render import part_masks, render
 from avsl_core.aviary.scenes import calm_scene, sample_scene
@@ -89,10 +90,14 @@ class LabBench:
     Args:
         checkpoint: Model and preprocessing.
         pictures: Encoded pictures kept.
+        turnstile: The queue before the model; None gives it one of its own.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, pictures: int = 32) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, *, pictures: int = 32, turnstile: Turnstile | None = None
+    ) -> None:
         self.checkpoint = checkpoint
+        self.turnstile = turnstile or Turnstile()
         self.species: Mapping[str, Species] = {species.name: species for species in all_species()}
         self._pictures: LruCache[LabPicture] = LruCache(pictures)
 
@@ -112,7 +117,15 @@ class LabBench:
         return left, right
 
     def result(self, state: LabState) -> LabResult:
-        """Paint what is new and compare the two birds."""
+        """Paint what is new and compare the two birds.
+
+        Raises:
+            BusyError: If the model has too much to do.
+        """
+        with self.turnstile.turn():
+            return self._result(state)
+
+    def _result(self, state: LabState) -> LabResult:
         left, right = self.birds(state)
         scene = _scene(state)
         original = state.with_bird(state.species, state.scene, wild=state.wild).key

@@ -1,5 +1,7 @@
 """The Bird lab: two birds side by side; change a part of one and watch the model notice."""
 
+import functools
+import logging
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -7,13 +9,16 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from app.compare.results import message_html
 from app.compare.saving import save_script
 from app.lab.bench import LabBench
 from app.lab.results import levels_html, score_html, strip_html, verdict_html, view_html
 from app.lab.state import LabState
 from app.lab.words import PART_CHOICES, choices
+from app.work.events import QUIET_MODEL_EVENT
 from avsl_core.aviary.alter import alter_part, possible_changes
 from avsl_core.aviary.parameters import FORMS, PALETTES, TEXTURES, Part
+from avsl_core.errors import AvslError
 
 __all__ = ["LabPage"]
 
@@ -43,15 +48,35 @@ element.addEventListener("click", event => {
   if (part) trigger("only", { part });
 });
 """
-# Everything that touches the model queues with the Compare page, so that visitors share the processor.
-_MODEL: dict[str, Any] = {
-    "concurrency_id": "model",
-    "concurrency_limit": 2,
-    "api_visibility": "private",
-    "show_progress": "hidden",
-}
+
+_FAILED = "This failed on our side: try again, or another change; the log of the app says more"
+_RESULTS, _ALL = 6, 12  # outputs of an event: the results, and every menu with them
+_VERDICT = 3  # where the verdict stands among the outputs of an event
 
 Update = Any  # what Gradio takes as the new state of a component
+Handler = Callable[..., list[Update]]
+
+log = logging.getLogger(__name__)
+
+
+def _calm(outputs: int) -> Callable[[Handler], Handler]:
+    """Answer an error with a message in the verdict's place, and leave everything else as it is."""
+
+    def wrap(handler: Handler) -> Handler:
+        @functools.wraps(handler)
+        def handle(self: "LabPage", *values: Any) -> list[Update]:
+            try:
+                return handler(self, *values)
+            except AvslError as error:
+                text = str(error)
+            except Exception:
+                log.exception("the lab failed")
+                text = _FAILED
+            return [message_html(text) if i == _VERDICT else gr.skip() for i in range(outputs)]
+
+        return handle
+
+    return wrap
 
 
 class LabPage:
@@ -131,14 +156,14 @@ class LabPage:
         blocks = gr.context.Context.root_block
         assert blocks is not None
         blocks.load(None, js=_ARROWS, api_visibility="private")
-        blocks.load(self.on_open, [self.outline], everything, **_MODEL)
-        self.family.input(self.on_family, [*now, self.family], everything, **_MODEL)
-        self.species.input(self.on_species, [*now, self.species], everything, **_MODEL)
-        other_bird.click(self.on_other_bird, now, everything, **_MODEL)
-        other_scene.click(self.on_other_scene, now, results, **_MODEL)
-        surprise.click(self.on_surprise, now, everything, **_MODEL)
-        self.view.only(self._on_only, now, everything, **_MODEL)
-        reset.click(self.on_reset, [*now, self.part], everything, **_MODEL)
+        blocks.load(self.on_open, [self.outline], everything, **QUIET_MODEL_EVENT)
+        self.family.input(self.on_family, [*now, self.family], everything, **QUIET_MODEL_EVENT)
+        self.species.input(self.on_species, [*now, self.species], everything, **QUIET_MODEL_EVENT)
+        other_bird.click(self.on_other_bird, now, everything, **QUIET_MODEL_EVENT)
+        other_scene.click(self.on_other_scene, now, results, **QUIET_MODEL_EVENT)
+        surprise.click(self.on_surprise, now, everything, **QUIET_MODEL_EVENT)
+        self.view.only(self._on_only, now, everything, **QUIET_MODEL_EVENT)
+        reset.click(self.on_reset, [*now, self.part], everything, **QUIET_MODEL_EVENT)
         # The last choice counts, also when it is made while an earlier one is still being worked out.
         gr.on(
             [menu.input for menu in menus],
@@ -146,7 +171,7 @@ class LabPage:
             [*now, self.part, *menus],
             results,
             trigger_mode="always_last",
-            **_MODEL,
+            **QUIET_MODEL_EVENT,
         )
         self.part.input(
             self.on_part,
@@ -156,7 +181,7 @@ class LabPage:
             show_progress="hidden",
             trigger_mode="always_last",
         )
-        self.outline.input(self.on_outline, now, [self.view, self.strip, self.levels], **_MODEL)
+        self.outline.input(self.on_outline, now, results, **QUIET_MODEL_EVENT)
         forget.click(
             self.on_forget,
             [self.state],
@@ -170,6 +195,7 @@ class LabPage:
         species = _OPENING if _OPENING in self.bench.species else next(iter(self.bench.species))
         return LabState(species, scene=0)
 
+    @_calm(_ALL)
     def on_open(self, outline: bool) -> list[Update]:
         """The opening pair, with a first change to look at, which counts."""
         state = self.start()
@@ -178,19 +204,23 @@ class LabPage:
         look = Part(original.form, original.texture, palette)
         return self._everything(state.with_part(state.part, look, original).as_example(), outline)
 
+    @_calm(_ALL)
     def on_family(self, state: LabState | None, outline: bool, family: str) -> list[Update]:
         """The first species of another family."""
         return self.on_species(state, outline, self.families[family][0])
 
+    @_calm(_ALL)
     def on_species(self, state: LabState | None, outline: bool, species: str) -> list[Update]:
         """Another species, both birds the same."""
         return self._everything(self._known(state).with_bird(species, self.seeds()), outline)
 
+    @_calm(_ALL)
     def on_other_bird(self, state: LabState | None, outline: bool) -> list[Update]:
         """A species drawn at random."""
         names = list(self.bench.species)
         return self.on_species(state, outline, names[self.seeds() % len(names)])
 
+    @_calm(_RESULTS)
     def on_other_scene(self, state: LabState | None, outline: bool) -> list[Update]:
         """Both birds as they are, in another pose, light and place."""
         return self._results(self._known(state).with_scene(self.seeds()), outline)
@@ -199,6 +229,7 @@ class LabPage:
         """The menus of another part."""
         return self._menus(self._known(state), part)
 
+    @_calm(_RESULTS)
     def on_change(
         self, state: LabState | None, outline: bool, part: str, form: str, texture: str, palette: str
     ) -> list[Update]:
@@ -211,6 +242,7 @@ class LabPage:
         original = self.bench.species[state.species].bird.parts[part]
         return self._results(state.with_part(part, Part(form, texture, palette), original), outline)
 
+    @_calm(_ALL)
     def on_surprise(self, state: LabState | None, outline: bool) -> list[Update]:
         """One part drawn at random looks different, all others as on the left bird."""
         state = self._known(state)
@@ -222,6 +254,7 @@ class LabPage:
         clean = state.with_bird(state.species, state.scene, wild=state.wild)
         return self._everything(clean.with_part(part, look, bird.parts[part]), outline)
 
+    @_calm(_ALL)
     def on_only(self, state: LabState | None, outline: bool, part: str) -> list[Update]:
         """Of several changed parts one stays changed."""
         return self._everything(self._known(state).with_only(part), outline)
@@ -230,6 +263,7 @@ class LabPage:
         asked = event._data.get("part") if isinstance(event._data, dict) else None
         return self.on_only(state, outline, asked if isinstance(asked, str) else "")
 
+    @_calm(_ALL)
     def on_reset(self, state: LabState | None, outline: bool, part: str) -> list[Update]:
         """The right bird is the left one again; the menus stay with their part."""
         state = self._known(state)
@@ -237,14 +271,18 @@ class LabPage:
         clean = state.with_bird(state.species, state.scene, wild=state.wild)
         return self._everything(clean.with_part(part, original, original), outline)
 
+    @_calm(_RESULTS)
     def on_outline(self, state: LabState | None, outline: bool) -> list[Update]:
-        """The same maps with or without the true outline."""
+        """The same maps with or without the true outline; what is no map stays."""
         state = self._known(state)
         result = self.bench.result(state)
         return [
+            gr.skip(),
             view_html(result, state, outline=outline),
             strip_html(result, state, outline=outline),
+            verdict_html(result),
             levels_html(result, state, outline=outline),
+            gr.skip(),
         ]
 
     def on_forget(self, state: LabState | None) -> list[Update]:

@@ -12,6 +12,7 @@ from app.learn.bench import LearnBench
 from app.learn.pictures import NAMES
 from app.learn.script import FRAME_SCRIPT, LIVE_SCRIPT
 from app.learn.steps import STEPS, step_of
+from app.work.events import QUIET_MODEL_EVENT
 from app.work.models import Models
 from avsl_core.errors import AvslError
 
@@ -27,13 +28,7 @@ _CURRENT = ' aria-current="step"'
 _FAILED = "This step failed on our side: try it again, or go on; the log of the app says more"
 # Everything that touches the model queues with the Compare page, so that visitors share the processor. The
 # script asks for one step at a time: none of its questions may be dropped.
-_MODEL: dict[str, Any] = {
-    "concurrency_id": "model",
-    "concurrency_limit": 2,
-    "api_visibility": "private",
-    "show_progress": "hidden",
-    "trigger_mode": "multiple",
-}
+_MODEL: dict[str, Any] = {**QUIET_MODEL_EVENT, "trigger_mode": "multiple"}
 
 
 class LearnPage:

@@ -12,6 +12,7 @@ from app.compare.takeaway_row import DELIVERY_SCRIPT, link_html
 from app.many.bench import SETS, Given, ManyBench, Measured, Reading, set_query
 from app.many.figure import matrix_html, words_html
 from app.many.script import MATRIX_SCRIPT, WORDS_SCRIPT
+from app.work.events import QUIET_MODEL_EVENT
 from app.work.keep import display_name
 from app.work.methods import choose, method_choices
 from app.work.uploads import picture_file
@@ -31,13 +32,6 @@ _INTRO = (
 _FAILED = "This failed on our side: try again, or other pictures; the log of the app says more"
 _EXPIRED = "These pictures are no longer kept here: choose them again"
 _STAYS = "Still shown below: the set before"
-# Everything that touches the model queues here, so that visitors share the processor.
-_MODEL: dict[str, Any] = {
-    "concurrency_id": "model",
-    "concurrency_limit": 2,
-    "api_visibility": "private",
-    "show_progress": "hidden",
-}
 
 Update = Any  # what Gradio takes as the new state of a component
 Answer = list[Update]  # status, problems, words, matrix, link, state, method
@@ -95,14 +89,18 @@ class ManyPage:
         ]  # fmt: skip
         blocks = gr.context.Context.root_block
         assert blocks is not None
-        blocks.load(self.on_open, None, answer, **_MODEL)
+        blocks.load(self.on_open, None, answer, **QUIET_MODEL_EVENT)
         self.upload.upload(
-            self.on_upload, [self.upload, self.method, self.state], answer, preprocess=False, **_MODEL
+            self.on_upload,
+            [self.upload, self.method, self.state],
+            answer,
+            preprocess=False,
+            **QUIET_MODEL_EVENT,
         )
         for button, one in zip(examples, SETS, strict=True):
-            button.click(self._on_example(one.name), [self.method, self.state], answer, **_MODEL)
-        self.method.input(self.on_method, [self.state, self.method], answer, **_MODEL)
-        self.matrix.link(self.on_link, [self.state, self.method], [self.delivery], **_MODEL)
+            button.click(self._on_example(one.name), [self.method, self.state], answer, **QUIET_MODEL_EVENT)
+        self.method.input(self.on_method, [self.state, self.method], answer, **QUIET_MODEL_EVENT)
+        self.matrix.link(self.on_link, [self.state, self.method], [self.delivery], **QUIET_MODEL_EVENT)
 
     def on_open(self, request: gr.Request) -> Iterator[Answer]:
         """What the address names: kept pictures or an example set, and the method."""

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from urllib.parse import parse_qsl
 
@@ -44,6 +45,15 @@ class TestOpening:
         assert shown[CLASSES]["choices"] == ["a", "b", "c"]
         assert shown[MAP].count("M") >= 15
         assert not shown[MODE]["visible"]
+
+    def test_where_the_model_has_too_much_to_do_that_is_said_once(self, explore):
+        turnstile = explore.bench.open(START).bench.turnstile
+        turnstile.slots, turnstile.waiting, turnstile.patience_s = 1, 0, 0
+        with turnstile.turn(), ThreadPoolExecutor(1) as other:
+            opened = other.submit(explore.open, None).result()
+            picked = other.submit(explore.on_row, START, 3).result()
+        assert [shown[MESSAGE].count("Too many people") for shown in (opened, picked)] == [1, 1]
+        assert explore.on_row(START, 3)[MESSAGE] == ""
 
     def test_every_level_has_a_slider_with_its_place_in_the_network(self, explore):
         sliders = explore.open(None)[QUICK + 1 :]

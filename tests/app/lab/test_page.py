@@ -4,6 +4,7 @@ import itertools
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from app.lab.figures import draw_outline, draw_spot
 from app.lab.page import LabPage
 from app.lab.state import LabState
 from app.server import build_app
+from app.work.turnstile import Turnstile
 from avsl_core.aviary.parameters import Part
 
 ROSE = Part("cone", "plain", "rose")
@@ -142,15 +144,30 @@ class TestPage:
     def test_the_outline_of_the_change_can_be_drawn(self, lab, start):
         state = change(lab, start, "wing", palette="snow")[STATE]
         without, outlined = lab.on_outline(state, False), lab.on_outline(state, True)
-        assert without[0] != outlined[0]
-        assert "true place of wing" in outlined[0]
-        assert "true place of wing" in outlined[2]
+        assert without[VIEW] != outlined[VIEW]
+        assert "true place of wing" in outlined[VIEW]
+        assert "true place of wing" in outlined[LEVELS]
 
     def test_a_change_that_cannot_be_seen_says_so_and_does_not_count(self, lab, bench):
         bare = next(name for name, s in bench.species.items() if s.bird.parts["crest"].form == "none")
         shown = change(lab, LabState(bare, 0), "crest", texture="barred")
         assert "cannot be seen" in shown[VIEW]
         assert shown[STATE].tries == ()
+
+    def test_where_the_model_has_too_much_to_do_the_birds_stay_and_that_is_said(self, checkpoint):
+        turnstile = Turnstile(slots=1, waiting=0, patience_s=0)
+        lab = LabPage(LabBench(checkpoint, turnstile=turnstile))
+        before = lab.on_open(False)[STATE]
+        with turnstile.turn(), ThreadPoolExecutor(1) as other:
+            busy = other.submit(change, lab, before, "wing", palette="snow").result()
+        assert "Too many people" in busy[VERDICT] and 'role="alert"' in busy[VERDICT]
+        assert [stays(busy[i]) for i in range(6)] == [i != VERDICT for i in range(6)]
+        assert change(lab, before, "wing", palette="snow")[STATE].changed == ("wing",)
+
+    def test_what_no_page_sends_is_answered_calmly(self, lab, start):
+        shown = lab.on_species(start, False, "dodo")
+        assert "failed on our side" in shown[VERDICT]
+        assert all(stays(update) for i, update in enumerate(shown) if i != VERDICT)
 
     def test_the_menus_follow_the_part(self, lab, start):
         form, texture, palette = lab.on_part(start, "crest")
@@ -160,7 +177,7 @@ class TestPage:
 
     def test_a_form_of_the_part_before_is_passed_over(self, lab, start):
         shown = lab.on_change(start, False, "beak", "streamer", "plain", "rose")
-        assert all(update["__type__"] == "update" and len(update) == 1 for update in shown)
+        assert all(map(stays, shown))
 
     def test_surprises_change_one_part_each(self, lab, start):
         states = [lab.on_surprise(start, False)[STATE] for _ in range(6)]
@@ -256,3 +273,8 @@ def change(lab, state, part, **look):
 
 def distance_in(html):
     return float(re.search(r'id="lab-distance" data-value="([^"]+)"', html).group(1))
+
+
+def stays(update):
+    """Whether an output is left as it is."""
+    return isinstance(update, dict) and update["__type__"] == "update" and len(update) == 1
