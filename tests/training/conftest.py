@@ -34,7 +34,7 @@ TINY = TrainConfig(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> TrainConfig:
     return TINY
 

@@ -1,5 +1,6 @@
 """Two real processes on the CPU against one."""
 
+import json
 import os
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from avsl_core.checkpoint import load_checkpoint, read_tensors
+from avsl_core.config import to_dict
 from avsl_core.data import read_folder
 from avsl_core.training import Trainer, start_process
 from avsl_core.training.options import RamlOptions
@@ -18,20 +20,24 @@ from avsl_core.training.options import RamlOptions
 ROOT = Path(__file__).resolve().parents[2]
 
 WORKER = """
+import gc
+gc.disable()
+import json
 import sys
 sys.path.insert(0, sys.argv[1])
-from dataclasses import replace
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from avsl_core.config import from_dict
 from avsl_core.data import read_folder
 from avsl_core.training import TrainConfig, Trainer, start_process, stop_process
-import json
-config = from_dict(TrainConfig, json.loads(sys.argv[4]))
+gc.freeze()  # what was imported is not searched through again, now and at the end
+gc.enable()
 process = start_process("cpu")
 pictures = read_folder(sys.argv[2])
-Trainer(config, pictures, pictures, Path(sys.argv[3]), process, progress=False).fit()
+for name, values in json.loads(sys.argv[4]).items():
+    config = from_dict(TrainConfig, values)
+    Trainer(config, pictures, pictures, Path(sys.argv[3], name), process, progress=False).fit()
 stop_process()
 """
 
@@ -59,14 +65,8 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("method", OPTIONS)
-@pytest.mark.parametrize("cached", [True, False])
-def test_two_processes_train_as_one(tmp_path, tiny, train_pictures, alone, method, cached):
-    import json
-
-    from avsl_core.config import to_dict
-
-    config = replace(
+def configured(tiny, method, cached):
+    return replace(
         tiny,
         method=method,
         epochs=2,
@@ -75,14 +75,21 @@ def test_two_processes_train_as_one(tmp_path, tiny, train_pictures, alone, metho
         stages="none" if cached else "all",
         **OPTIONS[method],
     )
-    root = train_pictures.paths[0].parents[1]
-    Trainer(
-        config, read_folder(root), read_folder(root), tmp_path / "one.safetensors", alone, progress=False
-    ).fit()
-    script = tmp_path / "worker.py"
+
+
+@pytest.fixture(scope="module")
+def by_two(tmp_path_factory, tiny, train_pictures):
+    """by_two(method, cached): the checkpoint that a pair of processes left; one pair trains all of them."""
+    folder = tmp_path_factory.mktemp("two")
+    cases = {
+        f"{method}-{cached}.safetensors": to_dict(configured(tiny, method, cached))
+        for cached in (True, False)
+        for method in OPTIONS
+    }
+    script = folder / "worker.py"
     script.write_text(WORKER)
-    two = tmp_path / "two.safetensors"
-    arguments = [sys.executable, str(script), str(ROOT), str(root), str(two), json.dumps(to_dict(config))]
+    root = train_pictures.paths[0].parents[1]
+    arguments = [sys.executable, str(script), str(ROOT), str(root), str(folder), json.dumps(cases)]
     shared = {
         **os.environ,
         "MASTER_ADDR": "127.0.0.1",
@@ -96,9 +103,27 @@ def test_two_processes_train_as_one(tmp_path, tiny, train_pictures, alone, metho
         )
         for rank in range(2)
     ]
-    errors = [worker.communicate(timeout=240)[1].decode() for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], errors
-    ours, metadata = read_tensors(tmp_path / "two.run" / "state.safetensors")
+    try:
+        errors = [worker.communicate(timeout=480)[1].decode() for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+
+    def trained(method, cached):
+        assert [worker.returncode for worker in workers] == [0, 0], errors
+        return folder / f"{method}-{cached}.safetensors"
+
+    return trained
+
+
+@pytest.mark.parametrize("method", OPTIONS)
+@pytest.mark.parametrize("cached", [True, False])
+def test_two_processes_train_as_one(tmp_path, tiny, train_pictures, alone, by_two, method, cached):
+    config = configured(tiny, method, cached)
+    pictures = read_folder(train_pictures.paths[0].parents[1])
+    Trainer(config, pictures, pictures, tmp_path / "one.safetensors", alone, progress=False).fit()
+    two = by_two(method, cached)
+    ours, metadata = read_tensors(two.with_suffix(".run") / "state.safetensors")
     theirs, expected = read_tensors(tmp_path / "one.run" / "state.safetensors")
     losses, alone_losses = (json.loads(m["avsl-training"])["losses"] for m in (metadata, expected))
     assert losses == pytest.approx(alone_losses, rel=1e-4)
