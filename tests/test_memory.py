@@ -6,13 +6,15 @@ import sys
 
 import pytest
 
+from avsl_core import memory
 from avsl_core.memory import keep_freed_memory, return_freed_memory
 
 _START = """
-import resource, sys
+import resource, runpy, sys
 from threading import Thread
 import numpy as np
-from avsl_core.memory import keep_freed_memory, return_freed_memory
+module = runpy.run_path(sys.argv[2])  # alone: the whole library takes long to load
+keep_freed_memory, return_freed_memory = module["keep_freed_memory"], module["return_freed_memory"]
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 """
@@ -60,7 +62,7 @@ glibc_only = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other
 
 
 def printed(program, mode):
-    command = [sys.executable, "-c", _START + program, mode]
+    command = [sys.executable, "-c", _START + program, mode, memory.__file__]
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
