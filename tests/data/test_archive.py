@@ -318,7 +318,7 @@ def test_what_is_no_archive_is_refused(tmp_path, put, name):
 def test_a_killed_extraction_does_not_stand_for_a_whole_one(tmp_path):
     files = {f"set/{i}.txt": b"content" for i in range(2000)}
     archive = make_tar(tmp_path / "set.tgz", files)
-    program = "import sys; from avsl_core.data import extract; extract(sys.argv[1])"
+    program = "import gc, sys; gc.disable(); from avsl_core.data import extract; extract(sys.argv[1])"
     with subprocess.Popen(
         [sys.executable, "-c", program, str(archive)], cwd=Path(avsl_core.data.__file__).parents[2]
     ) as process:
