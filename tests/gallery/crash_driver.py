@@ -8,6 +8,7 @@ lets the disk be full instead. Each time the gallery must be exactly the old or 
 afterwards, and the next run must finish. Prints one JSON object.
 """
 
+import gc
 import json
 import os
 import random
@@ -32,6 +33,7 @@ from avsl_core.gallery import BuildOptions, Gallery, build_gallery  # noqa: E402
 from avsl_core.images import Preprocess  # noqa: E402
 
 torch.set_num_threads(1)
+gc.freeze()  # a collection in a child would copy every page that it looks at
 # What a process has handed to the system outlives it: waiting for the disk would only take time here.
 os.fsync = lambda descriptor: None
 FOLDER = Path(sys.argv[2])
@@ -84,7 +86,7 @@ def on_full_disk(old, new):
     """No file may grow beyond a number of bytes, as when the disk is full."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     messages = []
-    for most, workers in ((20, 0), (100, 1), (300, 0), (500, 0), (1000, 0)):
+    for most, workers in ((20, 0), (100, 1), (300, 0), (500, 0), (800, 0)):
         start_again()
         reader, writer = os.pipe()
         child = fork(lambda most=most, workers=workers, pipe=writer: refused(most, workers, pipe))
