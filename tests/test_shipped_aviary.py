@@ -29,7 +29,7 @@ def test_finds_unseen_species_in_the_gallery(aviary):
 
 def test_its_ledger_points_at_the_changed_part(aviary):
     report = measure_faithfulness(
-        aviary, pairs=18, seed=5, methods=["ledger", "random"], perturbation_pairs=2
+        aviary, pairs=18, seed=5, methods=["ledger", "random"], perturbation_pairs=1
     )
     assert report["ledger"]["pointing_15px"] >= 0.9
     assert report["ledger"]["pointing"] > 0.6

@@ -21,7 +21,7 @@ def run(checkpoint, *options):
 
 
 def test_json_is_one_object_with_the_methods_as_keys(checkpoint, capsys):
-    assert run(checkpoint, "--pairs", "2", "--seed", "3", "--perturbation-pairs", "1", "--json") == 0
+    assert run(checkpoint, "--pairs", "1", "--seed", "3", "--perturbation-pairs", "1", "--json") == 0
     captured = capsys.readouterr()
     report = json.loads(captured.out)
     assert captured.out.count("\n") == 1
