@@ -19,8 +19,6 @@ from avsl_core.gallery import BuildCancelled, BuildOptions, Gallery, build_galle
 ROOT = Path(__file__).resolve().parents[2]
 
 WORKER = """
-import gc
-gc.disable()
 import os
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -32,8 +30,6 @@ from avsl_core.cli.main import main
 from avsl_core.gallery import BuildOptions
 from avsl_core.gallery.team import Team
 from dataclasses import replace
-gc.freeze()  # what was imported is not searched through again, now and at the end
-gc.enable()
 _, _, file, source, ports, *galleries = sys.argv
 chosen = index._build_options
 index._build_options = lambda options: replace(chosen(options), chunk=4)
