@@ -1,6 +1,10 @@
 """Steps 4 to 6 of the tour: which level, which places, and how far a node is trusted."""
 
+from collections.abc import Sequence
 from html import escape
+
+import torch
+from torch import Tensor
 
 from app.learn.bench import LearnBench
 from app.learn.parts import Panel, choice_html, figure_html, said, small
@@ -8,7 +12,7 @@ from app.learn.pictures import NAMES, words_of
 from app.look.figures import image_tag, legend
 from avsl_core.comparison import Comparison
 from avsl_core.explain.bars import level_bars, printed_parts, round_parts
-from avsl_core.explain.heatmap import draw_signed, draw_spotlight, shared_scale
+from avsl_core.explain.heatmap import density, draw_signed, draw_spotlight, shared_scale
 from avsl_core.explain.levels import component_titles
 from avsl_core.explain.node_maps import node_map
 from avsl_core.explain.total import total_maps
@@ -49,6 +53,8 @@ def places_html(bench: LearnBench) -> str:
     comparison = bench.compare(*PAIR)
     maps = total_maps(comparison.explanation)
     scale = shared_scale(maps)
+    components = comparison.explanation.components
+    mapped = [c.map_a for c in components], [c.map_b for c in components]
     apart = sum(float(values.clamp_min(0).sum()) for values in maps)
     together = sum(float(values.clamp_max(0).sum()) for values in maps)
     (orange, blue), total = round_parts([apart, together], apart + together, 3)
@@ -66,16 +72,29 @@ def places_html(bench: LearnBench) -> str:
     panels = []
     for key, title, side, say in parts:
         figures = ""
-        for name, encoded, values in zip(PAIR, (comparison.a, comparison.b), maps, strict=True):
-            drawn = (
-                values if side is None else values.clamp_min(0) if side == "apart" else values.clamp_max(0)
-            )
+        for name, encoded, levels in zip(PAIR, (comparison.a, comparison.b), mapped, strict=True):
             what = "what pushes apart and what pulls together" if side is None else title.lower()
-            pixels = draw_signed(encoded.crop, [drawn], scale, side=_SIDE)
+            pixels = draw_signed(encoded.crop, _one_side(levels, side), scale, side=_SIDE)
             figures += figure_html(pixels, f"Heatmap on {NAMES[name]}: {what}")
         panels.append(Panel(key, title, f'<div class="learn-two">{figures}</div>', say))
     choice = choice_html("Show", "learn-places", panels)
     return f'{_pair(comparison)}{choice}<div class="learn-legend">{legend()}</div>'
+
+
+def _one_side(maps: Sequence[Tensor], side: str | None) -> Sequence[Tensor]:
+    """What to draw of a picture's maps: both sides, or what of their sum pushes apart or pulls together.
+
+    The sum is split as it is drawn, each map enlarged from its own cells, so that a place has the same
+    colour alone as beside the other side.
+
+    Args:
+        maps: ``[H, W]`` each, of any resolution.
+        side: ``apart``, ``together``, or None for both.
+    """
+    if side is None:
+        return maps
+    drawn = torch.as_tensor(sum(density(values, _SIDE) for values in maps)) / _SIDE**2
+    return [drawn.clamp_min(0) if side == "apart" else drawn.clamp_max(0)]
 
 
 def trust_html(bench: LearnBench) -> str:

@@ -1,5 +1,7 @@
 """The Learn page without a browser: what every step says equals what the model measures."""
 
+import base64
+import io
 import re
 from dataclasses import replace
 from html import unescape
@@ -7,6 +9,7 @@ from html import unescape
 import gradio as gr
 import numpy as np
 import pytest
+from PIL import Image
 
 from app.learn.bench import LearnBench
 from app.learn.fooled import Trial, trial_words, try_trick
@@ -19,6 +22,8 @@ from app.learn.why import PAIR, little_html
 from app.work.models import Models
 from avsl_core.checkpoint import Checkpoint
 from avsl_core.errors import DataError
+from avsl_core.explain.heatmap import draw_signed, shared_scale
+from avsl_core.explain.inline import picture_address
 from avsl_core.explain.total import total_maps
 from avsl_core.images import Preprocess
 
@@ -178,6 +183,24 @@ class TestSteps:
         assert orange - blue == pytest.approx(left, abs=1e-9)
         assert left == pytest.approx(learn.bench.compare(*PAIR).distance, abs=5e-4)
 
+    def test_places_are_drawn_as_on_the_other_pages_each_level_enlarged_from_its_own_cells(self, learn, shown):
+        comparison = learn.bench.compare(*PAIR)
+        parts = comparison.explanation.components
+        scale = shared_scale(total_maps(comparison.explanation))
+        first, second = heatmaps(shown[5])["both"]
+        side = picture_in(first).shape[0]
+        for drawn, encoded, maps in (
+            (first, comparison.a, [part.map_a for part in parts]),
+            (second, comparison.b, [part.map_b for part in parts]),
+        ):
+            assert drawn == picture_address(draw_signed(encoded.crop, maps, scale, side=side))
+
+    def test_every_place_has_the_colour_that_it_has_alone(self, shown):
+        drawn = {key: [picture_in(one) for one in both] for key, both in heatmaps(shown[5]).items()}
+        for both, apart, together in zip(drawn["both"], drawn["apart"], drawn["together"], strict=True):
+            assert np.abs(apart - together).max() > 40
+            assert np.minimum(np.abs(both - apart), np.abs(both - together)).max() < 40  # stored with loss
+
     def test_the_nodes_that_can_be_followed_are_unlike_in_how_sure_they_are(self, learn, shown):
         gates = learn.bench.compare(*PAIR).explanation.levels["level3"].gate
         titles = re.findall(r"<span>Node (\d+), P ([^<]+)</span>", shown[6])
@@ -281,3 +304,14 @@ def test_the_steps_say_of_the_lowest_level_what_the_numbers_say(learn, shown, st
     expected = little_html(learn.bench.compare(*PAIR), learn.bench.model.levels)
     assert ("learn-little" in shown[step]) == bool(expected)
     assert expected in shown[step]
+
+
+def heatmaps(html):
+    """Addresses of the pictures of each panel, by its key."""
+    panels = (view.split('"', 1) for view in html.split('data-panel="')[1:])
+    return {key: re.findall(r'src="([^"]+)"', view) for key, view in panels}
+
+
+def picture_in(address):
+    data = base64.b64decode(address.split(",", 1)[1])
+    return np.asarray(Image.open(io.BytesIO(data))).astype(int)
