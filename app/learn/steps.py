@@ -75,7 +75,7 @@ STEPS: tuple[Step, ...] = (
         "How sure it is",
         "A node is not equally sure about all pictures. <strong>P</strong> says how far it trusts itself, "
         "from 0 to 100\u00a0%. For the rest it asks nodes one level below, in shares called <strong>W"
-        "</strong>. Follow a node down.",
+        "</strong>. Follow a node down: on each level the places are lit where it answers.",
         trust_html,
         _BIRDS,
     ),
