@@ -91,8 +91,9 @@ def matrix_html(measured: Measured) -> str:
     return (
         f'<section class="many-figure {size}" aria-label="All distances" style="--count:{count}">'
         f"<h2>All distances</h2>{_legend(near, far)}"
-        '<p class="note">Point at a cell, or go there with the Tab and arrow keys; open it to see why the '
-        f"two are as far apart as they are.{sides}</p>"
+        '<p class="note">Open a cell to see why the two are as far apart as they are<span class="avsl-keys">'
+        "; point at it, or go there with the Tab and arrow keys, to read their names</span>. The tree at the "
+        f"right joins what is closest first: the farther to the right, the farther apart.{sides}</p>"
         '<p class="many-tip" aria-hidden="true">\u00a0</p>'
         '<p class="many-hint">The table and its tree are wider than the screen: move them sideways.</p>'
         f'<div class="many-scroll" tabindex="-1"><table class="many-table" data-keys="{keys}" '
@@ -167,8 +168,13 @@ def _unit(*values: int) -> list[float]:
 def _cell(measured: Measured, i: int, j: int, near: float, far: float) -> str:
     value = float(measured.many.distances[i, j])
     back, ink = cell_colours((value - near) / (far - near) if far > near else 0.0)
-    text = f"{value:.2f}" if far >= 0.1 else f"{value:.3f}"
+    text = _short(value, far)
     return f'<td style="background:{back};color:{ink}"><a tabindex="-1" data-v="{value:.4f}">{text}</a></td>'
+
+
+def _short(value: float, far: float) -> str:
+    """A distance of a set whose farthest pair is ``far`` apart, as short as still tells its pairs apart."""
+    return f"{value:.2f}" if far >= 0.1 else f"{value:.3f}"
 
 
 def _range(many: ManyComparison) -> tuple[float, float]:
@@ -177,11 +183,13 @@ def _range(many: ManyComparison) -> tuple[float, float]:
 
 
 def _legend(near: float, far: float) -> str:
+    """The scale goes from the closest pair of the set to the farthest: neither need be alike or different."""
     stops = ", ".join(cell_colours(step / 8)[0] for step in range(9))
     return (
-        f'<p class="many-legend"><span>alike, {near:.2f}</span><span class="ramp" role="img" '
-        f'aria-label="Colour scale: dark is alike, pale is different" '
-        f'style="background:linear-gradient(90deg, {stops})"></span><span>different, {far:.2f}</span></p>'
+        f'<p class="many-legend"><span>closest, {_short(near, far)}</span><span class="ramp" role="img" '
+        f'aria-label="Colour scale: dark is close, pale is far" '
+        f'style="background:linear-gradient(90deg, {stops})"></span><span>farthest, {_short(far, far)}</span>'
+        "</p>"
     )
 
 

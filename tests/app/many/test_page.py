@@ -90,6 +90,17 @@ def test_cells_hold_the_distances_of_their_pairs(many, payloads, checkpoint):
     assert values_in(matrix) == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["birds", "things"])
+def test_the_legend_goes_from_the_closest_to_the_farthest_as_the_cells_print_them(many, kind):
+    matrix = last(many.on_open(Visit(examples=kind)))[2]
+    closest, farthest = re.search(
+        r"<span>closest, ([\d.]+)</span>.*<span>farthest, ([\d.]+)</span>", matrix
+    ).groups()
+    printed = re.findall(r'data-v="[\d.]+">([\d.]+)<', matrix)
+    assert closest == min(printed, key=float)
+    assert farthest == max(printed, key=float)
+
+
 def test_each_cell_can_find_its_two_pictures(many, payloads):
     _, words, matrix, _ = last(many.on_upload(payloads(3), "unsaved-avsl"))
     keys = re.search(r'data-keys="([^"]+)"', matrix).group(1).split(",")
