@@ -44,8 +44,8 @@ def map_html(opened: OpenGallery, most: int = _MOST) -> str:
         f'<svg viewBox="0 0 {_SIDE} {_SIDE}" aria-hidden="true"><path class="dots" d="{dots}"/>'
         '<circle class="cursor" r="26" cx="-99" cy="-99"/></svg>'
         '<span class="tip" role="status"></span></div>'
-        '<p class="explore-key" aria-hidden="true"><span class="here">query</span><span class="near">'
-        'neighbours</span><span class="kin">its class</span></p>'
+        '<p class="explore-key" aria-hidden="true"><span class="here">this picture</span><span class="near">'
+        'its neighbours</span><span class="kin">its class</span></p>'
         '<p class="note">Each dot is a picture; alike pictures lie close to each other (places worked out '
         f"with {method}).{sample} Choose one to see its neighbours.</p>"
     )

@@ -154,9 +154,10 @@ def _search(found: Found) -> str:
     """How they were found."""
     result = found.result
     time = f"{max(1, round(1000 * result.seconds))} ms"
-    how = f"measured {result.verified:,} of {result.searched:,} in full; a bound shows the rest are farther"
+    measured = f"measured {result.verified:,} of {result.searched:,} in full"
+    how = f"{measured}; a lower limit shows that the rest are farther"
     if result.mode == "fast":
-        how = f"measured {result.verified:,} of {result.searched:,} in full, chosen by the fast index"
+        how = f"{measured}, chosen by the fast index"
         if result.recall is not None:
             how += f", which finds {100 * result.recall:.1f} % of the true neighbours"
     elif result.verified >= result.searched:
@@ -168,11 +169,11 @@ def _reading(found: Found) -> str:
     parts = found.open.searcher.measure.parts
     kind = "level" if all(part.startswith("level") for part in parts) else "part"
     text = (
-        f"Smaller is closer. The bars tell how far apart the two are {'on' if kind == 'level' else 'in'} a "
-        f"{kind}; a full one, as far as two pictures drawn at random."
+        f"Smaller is closer. A bar tells how far apart the two are {'on' if kind == 'level' else 'in'} a "
+        f"{kind}; a full bar, as far as two pictures drawn at random, or farther."
     )
     if len(parts) > 1:
-        text += f" The {kind} in colour decided: it brought the picture closest, held against such a pair."
+        text += f" The {kind} in colour decided: it takes the most off the distance of such a pair."
     if found.state.weights:
         text += " The order follows the weighted distance."
     return text
