@@ -67,7 +67,8 @@ def fooled_html(bench: LearnBench) -> str:
         for trial in trials
     ]
     count = sum(trial.fooled for trial in trials)
-    note = f"Fooled by {count} of these {len(trials)}; we looked for tricks that work. {_FOOLED if count else _NOT_FOOLED}"
+    moral = _FOOLED if count else _NOT_FOOLED
+    note = f"Fooled by {count} of these {len(trials)}; we looked for tricks that work. {moral}"
     return f'{choice_html("Try a trick", "learn-trick", panels)}<p class="note">{note}</p>'
 
 

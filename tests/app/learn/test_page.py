@@ -183,7 +183,7 @@ class TestSteps:
         assert orange - blue == pytest.approx(left, abs=1e-9)
         assert left == pytest.approx(learn.bench.compare(*PAIR).distance, abs=5e-4)
 
-    def test_places_are_drawn_as_on_the_other_pages_each_level_enlarged_from_its_own_cells(self, learn, shown):
+    def test_places_are_drawn_level_by_level_as_on_the_other_pages(self, learn, shown):
         comparison = learn.bench.compare(*PAIR)
         parts = comparison.explanation.components
         scale = shared_scale(total_maps(comparison.explanation))
