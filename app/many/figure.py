@@ -92,8 +92,8 @@ def matrix_html(measured: Measured) -> str:
         f'<section class="many-figure {size}" aria-label="All distances" style="--count:{count}">'
         f"<h2>All distances</h2>{_legend(near, far)}"
         '<p class="note">Open a cell to see why the two are as far apart as they are<span class="avsl-keys">'
-        "; point at it, or go there with the Tab and arrow keys, to read their names</span>. The tree at the "
-        f"right joins what is closest first: the farther to the right, the farther apart.{sides}</p>"
+        "; point at it, or go there with the Tab and arrow keys, to read their names</span>. The tree joins "
+        f"the closest first.{sides}</p>"
         '<p class="many-tip" aria-hidden="true">\u00a0</p>'
         '<p class="many-hint">The table and its tree are wider than the screen: move them sideways.</p>'
         f'<div class="many-scroll" tabindex="-1"><table class="many-table" data-keys="{keys}" '
