@@ -4,7 +4,13 @@ __all__ = ["MAP_SCRIPT", "RESULTS_SCRIPT"]
 
 # A link keeps its ways of being opened: with a modifier key or the middle button it is the browser's.
 RESULTS_SCRIPT = """
-let chosen = false;
+let chosen = false, pointed = false;
+document.addEventListener("explore-pointed", () => { pointed = true; });
+// Where the map stands below all neighbours, nothing near the dot would show that they are others now.
+const above = () => {
+  const map = document.getElementById("explore-map"), cards = element.querySelector(".explore-cards");
+  return map && cards && cards.getBoundingClientRect().bottom <= map.getBoundingClientRect().top;
+};
 element.addEventListener("click", event => {
   const target = event.target.closest("[data-step], [data-more], [data-csv], .pick");
   if (!target || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
@@ -25,13 +31,14 @@ element.addEventListener("click", event => {
 });
 watch("value", () => {
   const query = document.getElementById("explore-query");
-  if (chosen && query && query.getBoundingClientRect().top < 0) query.scrollIntoView();
+  const shown = chosen || (pointed && above());
+  if (shown && query && query.getBoundingClientRect().top < 0) query.scrollIntoView();
   // The card that had the focus is gone: readers and the Tab key go on from the new ones.
   const focus = document.activeElement;
   if (chosen && (!focus || focus === document.body || element.contains(focus))) {
     element.querySelector(".explore-results")?.focus({ preventScroll: true });
   }
-  chosen = false;
+  chosen = pointed = false;
   const link = element.querySelector("[data-link]")?.dataset.link;
   if (!link) return;
   const theme = new URLSearchParams(location.search).get("__theme");
@@ -85,7 +92,12 @@ const choose = index => {
 };
 element.addEventListener("pointermove", event => { if (event.pointerType === "mouse") show(under(event)); });
 element.addEventListener("pointerleave", () => show(-1));
-element.addEventListener("click", event => { const index = under(event); show(index); choose(index); });
+element.addEventListener("click", event => {
+  const index = under(event);
+  show(index);
+  if (index >= 0) document.dispatchEvent(new Event("explore-pointed"));
+  choose(index);
+});
 element.addEventListener("focusout", () => show(-1));
 element.addEventListener("keydown", event => {
   const way = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key];

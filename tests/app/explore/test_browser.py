@@ -121,6 +121,14 @@ def test_a_click_on_the_map_goes_there(page):
     expect(page.locator(".tip")).to_have_text(re.compile(r"\w, picture 201$"))
 
 
+def test_a_map_beside_the_neighbours_stays_where_it_is(page):
+    page.evaluate("document.getElementById('explore-map').scrollIntoView()")
+    assert page.evaluate("scrollY") > 0
+    follow(page, lambda: page.mouse.click(*dot(page, 200)))
+    expect(page.locator(".explore-trail")).to_be_attached()
+    assert page.evaluate("scrollY") > 0
+
+
 def test_the_map_works_by_keyboard(page):
     page.locator(".explore-field").focus()
     for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
@@ -139,6 +147,7 @@ def test_a_fingertip_finds_the_nearest_dot(browser, address):
     x, y = dot(page, 100)
     follow(page, lambda: page.touchscreen.tap(x + 1, y + 1))
     expect(page.locator("#explore-marks .here")).to_be_attached()
+    expect(page.locator("#explore-query")).to_be_in_viewport()  # the map stands below all neighbours
     context.close()
 
 
