@@ -15,6 +15,7 @@ def tables() -> list[str]:
     """Each table as markdown lines joined."""
     return [
         withstands(),
+        crowds(),
         methods(),
         matching(),
         sketches(),
@@ -32,8 +33,8 @@ def tables() -> list[str]:
 
 
 def withstands() -> str:
-    """What the app withstands: hostile files, load, a long day, and how long visitors wait."""
-    files, load, soak, alone = (read(name) for name in ("hostile", "load", "soak", "soak_one_worker"))
+    """What the app withstands: hostile files, a long day, and how long visitors wait."""
+    files, soak, alone = (read(name) for name in ("hostile", "soak", "soak_one_worker"))
     start, waits = read("start"), read("app_latency")
     found, packed, killed = files["pictures"], files["archives"], soak["killed_worker"]
     lines = [
@@ -43,10 +44,6 @@ def withstands() -> str:
         f"| {_outcomes(found, 'compared')}; the slowest took {found['slowest_s']:.1f} s |",
         f"| hostile archives: built / refused in words / anything else | {_outcomes(packed, 'built')} |",
     ]
-    for setting in load["workers"]:
-        for row in setting["measured"]:
-            if row["way"] == "page":
-                lines.append(f"| {_crowd(row, setting['workers'])} |")
     return "\n".join(
         [
             *lines,
@@ -75,22 +72,34 @@ def _outcomes(found: Mapping[str, Any], good: str) -> str:
     return " / ".join(str(found.get(kind, 0)) for kind in (good, "message", "wrong"))
 
 
-def _crowd(row: Mapping[str, Any], workers: int) -> str:
-    """Pairs of new and of known pictures, for so many visitors at once."""
-    users = f"{row['users']} visitors at once" if row["users"] > 1 else "1 visitor"
-    silent = sum(row[kind]["silent"] for kind in ("cold", "known"))
-    turned = sum(count for kind in ("cold", "known") for count in row[kind]["refused"].values()) - silent
-    wrong = sum(row[kind]["different_from_serial"] for kind in ("cold", "known"))
-    parts = [
-        f"{name} {' / '.join(f'{row[kind][key]:.2f}' for key in ('p50_s', 'p95_s', 'p99_s'))} s, "
-        f"{row[kind]['answers_per_s']:.1f} a second"
-        for kind, name in (("cold", "new pair"), ("known", "known pair"))
+def crowds() -> str:
+    """How long visitors wait who come to the page at once, and what became of all that they asked."""
+    measured = [
+        (setting["workers"], row)
+        for setting in read("load")["workers"]
+        for row in setting["measured"]
+        if row["way"] == "page"
     ]
-    plural = "s" if workers > 1 else ""
-    return (
-        f"{users}, {workers} worker{plural}: 50 / 95 / 99 % | {'; '.join(parts)}; {turned} refused "
-        f"in words, {silent} without an answer, {wrong} unlike the serial answer"
+    lines = [
+        "| visitors at once / workers | new pair, s: 50 / 95 / 99 % | a second | known pair, s | a second |",
+        "|---|---|---|---|---|",
+    ]
+    for workers, row in measured:
+        parts = [
+            f"{' / '.join(f'{row[kind][key]:.2f}' for key in ('p50_s', 'p95_s', 'p99_s'))} "
+            f"| {row[kind]['answers_per_s']:.1f}"
+            for kind in ("cold", "known")
+        ]
+        lines.append(f"| {row['users']} / {workers} | {' | '.join(parts)} |")
+    asked = [row[kind] for _, row in measured for kind in ("cold", "known")]
+    silent = sum(part["silent"] for part in asked)
+    turned = sum(count for part in asked for count in part["refused"].values()) - silent
+    unlike = sum(part["different_from_serial"] for part in asked)
+    lines.append(
+        f"\nOf all {sum(part['requests'] for part in asked):,} pairs {turned} were refused in words, "
+        f"{silent} got no answer, and {unlike} got one unlike the serial answer."
     )
+    return "\n".join(lines)
 
 
 def _spread(waits: Mapping[str, float]) -> str:

@@ -275,7 +275,8 @@ def _run(job: BuildJob, work: Work) -> None:
     try:
         job.report = work(job)
     except BuildCancelled:
-        job.problem = f"{job.name}: stopped, as you asked; no gallery was added"
+        what = "nothing of it was kept" if job.shared else "no gallery was added"
+        job.problem = f"{job.name}: stopped, as you asked; {what}"
     except AvslError as error:
         job.problem = str(error)
     except Exception:

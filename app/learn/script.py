@@ -120,15 +120,18 @@ const choose = key => {
 const add = () => {
   const sum = element.querySelector(".learn-sum"), boxes = [...sum.querySelectorAll("[data-level]")];
   const kept = boxes.filter(box => box.checked);
-  const left = kept.reduce((whole, box) => whole + Math.round(1000 * Number(box.dataset.printed)), 0);
+  const left = kept.reduce((sum, box) => sum + Math.round(1000 * Number(box.dataset.printed)), 0);
   boxes.forEach(box => {
     sum.querySelector(`tr[data-name="${box.dataset.level}"]`)?.classList.toggle("off", !box.checked);
   });
   const names = kept.map(box => box.parentElement.textContent.trim());
   const last = names.pop();
   const words = names.length ? `${names.join(", ")} and ${last}` : last;
-  const total = sum.dataset.total, figure = (left / 1000).toFixed(3);
-  if (kept.length === boxes.length) tell(`All levels together: ${total}, the whole distance.`);
+  const total = sum.dataset.total, figure = (left / 1000).toFixed(3), whole = kept.length === boxes.length;
+  const foot = sum.querySelector(".total");
+  foot.querySelector("th").textContent = whole ? "Distance" : "Left of the distance";
+  foot.querySelector(".value").firstChild.nodeValue = whole ? total : figure;
+  if (whole) tell(`All levels together: ${total}, the whole distance.`);
   else tell(kept.length ? `${words}: ${figure} of ${total}.` : `No level counts: 0.000 of ${total}.`);
 };
 element.addEventListener("input", event => {

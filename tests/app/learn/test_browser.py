@@ -131,6 +131,8 @@ def test_a_level_that_is_switched_off_leaves_the_sum(visit):
     page.get_by_label("Level 3").uncheck()
     left = sum(round(1000 * float(value)) for value in printed[:2]) / 1000
     expect(page.locator("[data-said]")).to_contain_text(f"Level 1 and Level 2: {left:.3f} of")
+    foot = page.locator(".learn-live .avsl-bars tfoot")
+    expect(foot).to_contain_text(re.compile(f"Left of the distance.*{left:.3f}"))
     expect(rows.nth(2)).to_have_class(re.compile("off"))
     page.get_by_label("Level 1").uncheck()
     page.get_by_label("Level 2").uncheck()
@@ -138,6 +140,7 @@ def test_a_level_that_is_switched_off_leaves_the_sum(visit):
     for level in (1, 2, 3):
         page.get_by_label(f"Level {level}").check()
     expect(page.locator("[data-said]")).to_contain_text("the whole distance")
+    expect(foot).to_contain_text(re.compile(r"^Distance.*0\.\d{3}"))
 
 
 @pytest.mark.parametrize(("step", "choices"), [(5, 3), (6, 3), (7, 4)])
