@@ -120,10 +120,9 @@ def little_html(comparison: Comparison, levels: int) -> str:
     share = 100 * lowest / comparison.distance if comparison.distance > 0 else 100.0
     if levels < 2 or share >= _HARDLY:
         return ""
-    amount = f"{_tiny(share)} of the distance"
     return (
         f'<p class="learn-little">For this pair the lowest level, level 1, adds nearly nothing: '
-        f"{amount[:1].lower()}{amount[1:]}. Here nearly everything comes from the levels above it.</p>"
+        f"{_tiny(share)} of the distance. Here nearly everything comes from the levels above it.</p>"
     )
 
 
@@ -157,13 +156,13 @@ def _item(bench: LearnBench, comparison: Comparison, node: NodeTrace, below: Nod
         trust = f"P is {_percent(node.gate)}, and it is linked to no node below."
     else:
         trust = (
-            f"P is {_percent(node.gate)}. For the rest it asks the level below, where node {below.node} "
-            f"matters most for this pair, with a share W of {_percent(below.link)}."
+            f"P is {_percent(node.gate)}. For the rest it asks nodes of the level below, each for a share W. "
+            f"For this pair node {below.node} matters most there, with a share of {_tiny(100 * below.link)}."
         )
     share = 100 * node.through / comparison.distance if comparison.distance > 0 else 0.0
     return (
         f'<li><div class="pair">{pictures}</div><p><strong>Level {node.level + 1}, node {node.node}</strong> '
-        f"{trust} <small>{_tiny(share)} of the whole distance passes here.</small></p></li>"
+        f"{trust} <small>{_tiny(share).capitalize()} of the whole distance passes here.</small></p></li>"
     )
 
 
@@ -190,4 +189,7 @@ def _percent(share: float) -> str:
 
 
 def _tiny(percent: float) -> str:
-    return f"{percent:.2g}\u00a0%" if percent >= 0.01 else "Less than 0.01\u00a0%"
+    """A percentage with two digits, however small."""
+    if percent < 0.01:
+        return "less than 0.01\u00a0%"
+    return f"{percent:.0f}\u00a0%" if percent >= 10 else f"{percent:.2g}\u00a0%"
