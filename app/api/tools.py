@@ -16,6 +16,7 @@ from app.api import answers
 from app.api.errors import refusal_of
 from app.api.pictures import intake
 from app.api.service import Fraction, Regions, ReportKind, Service
+from app.work.events import SHARED_QUEUE
 from avsl_core.explain.region import Side
 from avsl_core.images.paint import Fill
 
@@ -71,7 +72,7 @@ def add_tools(service: Service) -> None:
         service: What answers.
     """
     for tool in list_tools(service):
-        gr.api(_as_endpoint(tool), api_name=tool.name, concurrency_id="model", concurrency_limit=2)
+        gr.api(_as_endpoint(tool), api_name=tool.name, **SHARED_QUEUE)
 
 
 def list_tools(service: Service) -> list[Tool]:

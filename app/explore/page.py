@@ -242,9 +242,6 @@ class ExplorePage:
         for tried in [*wanted, *(ExploreState(key) for key in titles)]:
             try:
                 return self._open(tried, problems)
-            except BusyError as error:  # so it is for every other gallery
-                problems.append(message_html(str(error)))
-                break
             except AvslError as error:
                 problems.append(message_html(str(error)))
             except Exception:
@@ -321,12 +318,12 @@ class ExplorePage:
     def on_classes(self, state: ExploreState | None, classes: list[str] | None) -> list[Update]:
         """Only neighbours of some classes; nothing anew where the menu was left as it was."""
         state, chosen = self._known(state), tuple(classes or ())
-        return [gr.skip()] * 6 if chosen == state.classes else self._answer(state.with_classes(chosen))
+        return [gr.skip()] * 6 if chosen == state.classes else self._chosen(state.with_classes(chosen))
 
     @_calm()
     def on_mode(self, state: ExploreState | None, mode: str) -> list[Update]:
         """Exact or fast."""
-        return self._answer(self._known(state).with_mode("fast" if mode == "fast" else "exact"))
+        return self._chosen(self._known(state).with_mode("fast" if mode == "fast" else "exact"))
 
     @_calm(SLIDERS)
     def on_quick(self, state: ExploreState | None, choice: str) -> list[Update]:
@@ -334,7 +331,7 @@ class ExplorePage:
         state = self._known(state)
         parts = self.bench.open(state).searcher.measure.parts
         weights = [1.0 if choice in (ALL, str(i)) else 0.0 for i in range(len(parts))]
-        return [*self._answer(state.with_weights(weights)), *slider_values(weights)]
+        return [*self._chosen(state.with_weights(weights)), *slider_values(weights)]
 
     @_calm(1)
     def on_weights(self, state: ExploreState | None, *values: float) -> list[Update]:
@@ -342,7 +339,7 @@ class ExplorePage:
         state = self._known(state)
         parts = self.bench.open(state).searcher.measure.parts
         weights = [*values[: len(parts)], *([1.0] * (len(parts) - len(values)))]
-        return [*self._answer(state.with_weights(weights)), quick_choice(weights)]
+        return [*self._chosen(state.with_weights(weights)), quick_choice(weights)]
 
     def _on_pick(self, state: ExploreState | None, event: gr.EventData) -> list[Update]:
         return self.on_row(state, _number(event, "row"), _text(event, "generation"))
@@ -387,11 +384,21 @@ class ExplorePage:
             marks_html(found),
         ]
 
+    def _chosen(self, state: ExploreState) -> list[Update]:
+        """The answer to another choice in a menu, which stays chosen where there is no answer for now."""
+        try:
+            return self._answer(state)
+        except BusyError as error:
+            return [state, message_html(str(error)), *([gr.skip()] * 4)]
+
     def _everything(self, state: ExploreState, opened: OpenGallery, problem: str = "") -> list[Update]:
-        """The answer, and every menu as the state says."""
+        """The answer, and every menu as the state says; the menus alone where there is no answer for now."""
         if not any(state.weights):  # nothing would count, and there is nothing yet that could stay
             state = state.with_weights(())
-        answer = self._answer(state)
+        try:
+            answer = self._answer(state)
+        except BusyError as error:
+            answer = [state, message_html(str(error)), "", "", "", ""]
         if problem:
             answer[1] = problem + answer[1]
         parts = opened.searcher.measure.parts

@@ -155,7 +155,7 @@ def _search(found: Found) -> str:
     result = found.result
     time = f"{max(1, round(1000 * result.seconds))} ms"
     measured = f"measured {result.verified:,} of {result.searched:,} in full"
-    how = f"{measured}; a lower limit shows that the rest are farther"
+    how = f"{measured}; a lower limit of the distance shows that the rest are farther"
     if result.mode == "fast":
         how = f"{measured}, chosen by the fast index"
         if result.recall is not None:

@@ -6,6 +6,9 @@ __all__ = ["MAP_SCRIPT", "RESULTS_SCRIPT"]
 RESULTS_SCRIPT = """
 let chosen = false, pointed = false;
 document.addEventListener("explore-pointed", () => { pointed = true; });
+// Whatever is done next is not what was pointed at, if that came to nothing.
+const forget = () => { chosen = pointed = false; };
+for (const kind of ["input", "pointerdown"]) addEventListener(kind, forget, true);
 // Where the map stands below all neighbours, nothing near the dot would show that they are others now.
 const above = () => {
   const map = document.getElementById("explore-map"), cards = element.querySelector(".explore-cards");

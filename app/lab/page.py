@@ -16,6 +16,7 @@ from app.lab.results import levels_html, score_html, strip_html, verdict_html, v
 from app.lab.state import LabState
 from app.lab.words import PART_CHOICES, choices
 from app.work.events import QUIET_MODEL_EVENT
+from app.work.turnstile import BusyError
 from avsl_core.aviary.alter import alter_part, possible_changes
 from avsl_core.aviary.parameters import FORMS, PALETTES, TEXTURES, Part
 from avsl_core.errors import AvslError
@@ -290,8 +291,11 @@ class LabPage:
         return [self._known(state).without_tries(), score_html(())]
 
     def _results(self, state: LabState, outline: bool) -> list[Update]:
-        """State, birds and maps, the same small, verdict, levels and score."""
-        result = self.bench.result(state)
+        """State, birds and maps, the same small, verdict, levels and score; no more than why not for now."""
+        try:
+            result = self.bench.result(state)
+        except BusyError as error:  # the menus show what was chosen: it stays chosen
+            return [state, gr.skip(), gr.skip(), message_html(str(error)), gr.skip(), gr.skip()]
         if result.place is not None:
             state = state.with_try(result.place)
         return [

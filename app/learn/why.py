@@ -64,10 +64,10 @@ def places_html(bench: LearnBench) -> str:
             "both",
             "Both",
             None,
-            f"Orange adds {orange}, blue takes {blue} away: {total} is left, the distance.",
+            f"Counted by cells, orange adds {orange}, blue takes {blue} away: {total} is left, the distance.",
         ),
-        ("apart", "What pushes apart", "apart", f"The orange places alone add up to {orange}."),
-        ("together", "What pulls together", "together", f"The blue places alone take {blue} away."),
+        ("apart", "What pushes apart", "apart", f"The orange cells alone add up to {orange}."),
+        ("together", "What pulls together", "together", f"The blue cells alone take {blue} away."),
     )
     panels = []
     for key, title, side, say in parts:

@@ -169,7 +169,7 @@ def _cell(measured: Measured, i: int, j: int, near: float, far: float) -> str:
     value = float(measured.many.distances[i, j])
     back, ink = cell_colours((value - near) / (far - near) if far > near else 0.0)
     text = _short(value, far)
-    return f'<td style="background:{back};color:{ink}"><a tabindex="-1" data-v="{value:.4f}">{text}</a></td>'
+    return f'<td style="background:{back};color:{ink}"><a tabindex="-1" data-v="{value:.3f}">{text}</a></td>'
 
 
 def _short(value: float, far: float) -> str:

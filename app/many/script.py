@@ -33,7 +33,7 @@ const tell = link => {
   const tip = element.querySelector(".many-tip");
   if (!tip || !link) return;
   const [i, j] = place(link);
-  tip.textContent = `${names[i]} and ${names[j]}: ${Number(link.dataset.v).toFixed(3)}`;
+  tip.textContent = `${names[i]} and ${names[j]}: ${link.dataset.v}`;
   element.querySelectorAll(".here").forEach(head => head.classList.remove("here"));
   table.tBodies[0].rows[i].cells[0].classList.add("here");
   table.tHead.rows[0].cells[j + 1].classList.add("here");

@@ -6,13 +6,10 @@ in the turnstile.
 
 from typing import Any
 
-__all__ = ["MODEL_EVENT", "QUIET_MODEL_EVENT"]
+__all__ = ["MODEL_EVENT", "QUIET_MODEL_EVENT", "SHARED_QUEUE"]
 
 # Options of a Gradio event.
-MODEL_EVENT: dict[str, Any] = {
-    "concurrency_id": "model",
-    "concurrency_limit": 2,
-    "api_visibility": "private",
-}
+SHARED_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2}
+MODEL_EVENT: dict[str, Any] = {**SHARED_QUEUE, "api_visibility": "private"}
 # The page shows progress by itself.
 QUIET_MODEL_EVENT: dict[str, Any] = {**MODEL_EVENT, "show_progress": "hidden"}

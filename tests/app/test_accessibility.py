@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from app.learn.steps import STEPS
+from tests.app.conftest import real, watch
 
 pytestmark = pytest.mark.browser
 
@@ -76,6 +77,37 @@ PLAIN = {"for programs": "api/v1/docs", "refusal": "nowhere"}
 every_page = pytest.mark.parametrize("name", PAGES)
 
 
+@pytest.fixture(scope="module")
+def shown(visitor, address):
+    """Every page with its results, opened once for the tests that only look at it."""
+    pages = {}
+
+    def show(name):
+        if name not in pages:
+            page = visitor.new_page()
+            pages[name] = page, watch(page)
+            page.goto(f"{address}/{PAGES[name].path}")
+            settled(page, PAGES[name])
+        page, _ = pages[name]
+        page.bring_to_front()
+        return page
+
+    yield show
+    for page, troubles in pages.values():
+        page.close()
+        assert real(troubles) == []
+
+
+@pytest.fixture
+def shown_page(shown, name):
+    """One of them, which is afterwards as it was."""
+    page = shown(name)
+    size = page.viewport_size
+    yield page
+    page.set_viewport_size(size)
+    page.evaluate("document.documentElement.style.fontSize = ''")
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_no_page_has_a_grave_barrier_in_light_or_dark(visit, files, state):
     page = go(visit, STATES[state])
@@ -127,20 +159,18 @@ def test_everything_can_be_reached_by_the_tab_key_and_shows_that_it_is(visit, na
 
 @every_page
 @pytest.mark.parametrize("width", [390, 820, 1440])
-def test_nothing_has_to_be_scrolled_sideways(visit, name, width):
-    page = visit(PAGES[name].path)
-    page.set_viewport_size({"width": width, "height": 900})
-    expect(page.locator(PAGES[name].ready).first).to_be_visible(timeout=60_000)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+def test_nothing_has_to_be_scrolled_sideways(shown_page, width):
+    shown_page.set_viewport_size({"width": width, "height": 900})
+    shown_page.evaluate(STILL)
+    assert shown_page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @every_page
-def test_text_may_be_twice_as_large(visit, name):
-    page = go(visit, PAGES[name])
-    page.evaluate("document.documentElement.style.fontSize = '200%'")
-    page.evaluate(STILL)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
-    assert page.evaluate(CUT) == []
+def test_text_may_be_twice_as_large(shown_page):
+    shown_page.evaluate("document.documentElement.style.fontSize = '200%'")
+    shown_page.evaluate(STILL)
+    assert shown_page.evaluate("document.documentElement.scrollWidth") <= 1280
+    assert shown_page.evaluate(CUT) == []
 
 
 @every_page
@@ -153,27 +183,20 @@ def test_nothing_moves_for_those_who_asked_for_rest(visit, name):
 
 
 @every_page
-def test_pages_tell_their_language_and_title_and_have_one_main_heading(visit, name):
-    page = go(visit, PAGES[name])
-    assert page.locator("html").get_attribute("lang") == "en"
-    expect(page.get_by_role("heading", level=1)).to_have_count(1)
-    expect(page).to_have_title(TITLED)
+def test_pages_tell_their_language_and_title_and_have_one_main_heading(shown_page):
+    assert shown_page.locator("html").get_attribute("lang") == "en"
+    expect(shown_page.get_by_role("heading", level=1)).to_have_count(1)
+    expect(shown_page).to_have_title(TITLED)
 
 
-def test_no_two_pages_have_the_same_title(visit):
-    titles = set()
-    for place in PAGES.values():
-        page = visit(place.path)
-        expect(page).to_have_title(TITLED, timeout=30_000)
-        titles.add(page.title())
-    assert len(titles) == len(PAGES)
+def test_no_two_pages_have_the_same_title(shown):
+    assert len({shown(name).title() for name in PAGES}) == len(PAGES)
 
 
 @every_page
-def test_every_picture_has_an_alternative(visit, name):
-    page = go(visit, PAGES[name])
+def test_every_picture_has_an_alternative(shown_page):
     # An empty one only where the words stand beside it, in the same button or link, or in its label.
-    silent = page.evaluate("""() => [...document.querySelectorAll("img, [role=img]")]
+    silent = shown_page.evaluate("""() => [...document.querySelectorAll("img, [role=img]")]
       .filter(e => e.checkVisibility())
       .filter(e => !(e.alt || e.getAttribute("aria-label") || e.closest("[aria-hidden=true]")))
       .filter(e => !(e.getAttribute("alt") === "" && e.closest("a, button, [aria-label]")
@@ -184,7 +207,11 @@ def test_every_picture_has_an_alternative(visit, name):
 
 def go(visit, place):
     """A page with its results."""
-    page = visit(place.path)
+    return settled(visit(place.path), place)
+
+
+def settled(page, place):
+    """The page once its results are there."""
     expect(page.locator(place.ready).first).to_be_visible(timeout=60_000)
     page.evaluate(STILL)
     return page

@@ -126,7 +126,7 @@ def test_the_projects_own_dockerfile_copies_all_that_is_imported(tmp_path):
         "python",
         "-c",
         "import gc; gc.disable(); "
-        "import app.server, app.front.supervisor, app.front.__main__, avsl_core.cli.main; "
+        "import app.server, app.front.supervisor, app.front.__main__, train_cli, avsl_core.cli.main; "
         "print(app.__file__); gc.freeze()",  # what was imported is not searched through at the end
     )
     assert loaded.returncode == 0, loaded.stderr[-2000:]

@@ -12,7 +12,6 @@ import tempfile
 import threading
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
@@ -409,9 +408,12 @@ def test_eight_at_once_are_answered_as_one_by_one(api, collection):
     assert len(set(at_once)) == 8
 
 
-def test_keeps_nothing_of_a_request(api, pair):
+def test_keeps_nothing_of_a_request(api, pair, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # of this process, where the answers are made
+    before = tmp_path.stat().st_mtime_ns
     api.post("/compare", files=pair)
-    assert list(Path(tempfile.gettempdir()).glob("avsl-request-*")) == []
+    assert tmp_path.stat().st_mtime_ns > before  # something was there
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_upload_may_be_longer_than_it_says(api_service):

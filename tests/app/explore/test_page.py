@@ -52,7 +52,11 @@ class TestOpening:
         with turnstile.turn(), ThreadPoolExecutor(1) as other:
             opened = other.submit(explore.open, None).result()
             picked = other.submit(explore.on_row, START, 3).result()
-        assert [shown[MESSAGE].count("Too many people") for shown in (opened, picked)] == [1, 1]
+            chosen = other.submit(explore.on_classes, START, ["b"]).result()
+        assert [shown[MESSAGE].count("Too many people") for shown in (opened, picked, chosen)] == [1] * 3
+        # The menus are there to try again with, and what was chosen in one stays chosen.
+        assert (opened[STATE], opened[GALLERY]["value"], opened[RESULTS]) == (START, "demo", "")
+        assert chosen[STATE].classes == ("b",)
         assert explore.on_row(START, 3)[MESSAGE] == ""
 
     def test_every_level_has_a_slider_with_its_place_in_the_network(self, explore):

@@ -18,7 +18,7 @@ from app.work.turnstile import Turnstile
 from avsl_core.aviary.parameters import Part
 
 ROSE = Part("cone", "plain", "rose")
-STATE, VIEW, STRIP, VERDICT, LEVELS, SCORE = range(6)
+STATE, VIEW, STRIP, VERDICT, LEVELS, SCORE, FAMILY, SPECIES, PART, FORM = range(10)
 
 
 @pytest.fixture(scope="module")
@@ -161,8 +161,19 @@ class TestPage:
         with turnstile.turn(), ThreadPoolExecutor(1) as other:
             busy = other.submit(change, lab, before, "wing", palette="snow").result()
         assert "Too many people" in busy[VERDICT] and 'role="alert"' in busy[VERDICT]
-        assert [stays(busy[i]) for i in range(6)] == [i != VERDICT for i in range(6)]
-        assert change(lab, before, "wing", palette="snow")[STATE].changed == ("wing",)
+        assert all(stays(busy[i]) for i in (VIEW, STRIP, LEVELS, SCORE))
+        # What was chosen stays chosen, and is shown with the next result.
+        shown = lab.on_outline(busy[STATE], False)
+        assert "wing" in shown[VIEW] and "Too many" not in shown[VERDICT]
+
+    def test_where_the_model_has_too_much_to_do_the_menus_are_there_to_try_again(self, checkpoint):
+        turnstile = Turnstile(slots=1, waiting=0, patience_s=0)
+        lab = LabPage(LabBench(checkpoint, turnstile=turnstile))
+        with turnstile.turn(), ThreadPoolExecutor(1) as other:
+            opened = other.submit(lab.on_open, False).result()
+            owl = other.submit(lab.on_family, opened[STATE], False, "owl").result()
+        assert opened[FORM]["value"] and opened[FORM]["choices"]
+        assert (owl[STATE].species, owl[SPECIES]["value"]) == (lab.families["owl"][0],) * 2
 
     def test_what_no_page_sends_is_answered_calmly(self, lab, start):
         shown = lab.on_species(start, False, "dodo")
