@@ -78,13 +78,16 @@ every_page = pytest.mark.parametrize("name", PAGES)
 
 
 @pytest.fixture(scope="module")
-def shown(visitor, address):
-    """Every page with its results, opened once for the tests that only look at it."""
+def shown(browser, address):
+    """Every page with its results, opened once for the tests that only look at it.
+
+    Each by a visitor of its own: a browser has no more than six connections for one, and every page holds one.
+    """
     pages = {}
 
     def show(name):
         if name not in pages:
-            page = visitor.new_page()
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
             pages[name] = page, watch(page)
             page.goto(f"{address}/{PAGES[name].path}")
             settled(page, PAGES[name])

@@ -215,7 +215,7 @@ class TestSteps:
         chains = shown[6].split('class="learn-chain"')[1:]
         for chain in chains:
             assert re.findall(r"Level (\d), node", chain) == ["3", "2", "1"]
-            follow = re.findall(r"where node (\d+) matters", chain)
+            follow = re.findall(r"node (\d+) matters most there", chain)
             assert re.findall(r"Level [12], node (\d+)</strong>", chain) == follow
 
     def test_the_last_step_leads_to_the_pair_of_the_tour_and_to_the_other_pages(self, shown):
