@@ -205,12 +205,18 @@ class ExplorePage:
         return gr.update(value="Stopping ...", interactive=False)
 
     def on_seen(self, state: ExploreState | None, method: object) -> list[Update]:
-        """The gallery as another method sees it; the method as it was where that came to nothing."""
+        """The gallery as another method sees it; the method as it was where that came to nothing.
+
+        Nothing where it is the one on the page: the menu tells a choice twice, and the second time comes when
+        the first has been answered.
+        """
         state = self._known(state)
         problem = message_html(_FAILED)
         try:
             name = self.looks.name(method)
             if self.bench.shelf.is_seen(state.gallery, name):
+                if name == self.bench.shelf.models.name(self.bench.open(state).bench):
+                    return [gr.skip()] * (12 + SLIDERS)
                 there = self.bench.seen_by(state, name)
                 opened = self.bench.open(there)
                 missing = missing_html(opened, state, there)

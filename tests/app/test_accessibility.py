@@ -81,7 +81,7 @@ every_page = pytest.mark.parametrize("name", PAGES)
 def shown(browser, address):
     """Every page with its results, opened once for the tests that only look at it.
 
-    Each by a visitor of its own: a browser has no more than six connections for one, and every page holds one.
+    Each by a visitor of its own: one has no more than six connections, and every page holds one of them.
     """
     pages = {}
 

@@ -245,6 +245,18 @@ def test_a_mistake_in_the_panel_is_answered_calmly(page):
     expect(page.locator("#explore-progress [role=alert]")).to_contain_text("give its full path")
 
 
+def test_a_look_that_is_stopped_says_so_and_the_method_stays(page):
+    before = distances(page)
+    choose_method(page, "tiny")
+    page.locator("#explore-stop-view").click(timeout=30_000)
+    said = page.locator("#explore-message [role=alert]")
+    expect(said).to_contain_text("stopped, as you asked", timeout=60_000)
+    expect(page.locator("#explore-method input")).to_have_value(re.compile("aviary"), timeout=30_000)
+    page.wait_for_timeout(1500)  # a choice is told twice, and answered twice
+    expect(said).to_be_visible()
+    assert distances(page) == before
+
+
 def test_another_method_looks_at_the_gallery_and_the_picture_stays(page):
     follow(page, page.locator(".explore-cards .pick").nth(3).click)
     shown, before = page.locator(".explore-query strong").inner_text(), distances(page)

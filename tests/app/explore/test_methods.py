@@ -5,6 +5,7 @@ import shutil
 import threading
 from urllib.parse import parse_qsl
 
+import gradio as gr
 import pytest
 import torch
 
@@ -220,6 +221,11 @@ class TestTrouble:
         assert job.done.wait(30)
         assert "stopped" in job.problem
         assert list(shelf.folder.iterdir()) == []
+
+    def test_a_method_that_is_chosen_already_leaves_what_is_said(self, explore):
+        shown = explore.on_seen(switch(explore, START, "cgd")[STATE], "cgd")
+        assert len(shown) == len(explore.open(None))
+        assert all(update == gr.skip() for update in shown)
 
     def test_visitors_who_want_the_same_look_share_it_and_others_wait(self, desk, held, shelf):
         reached, go = held
