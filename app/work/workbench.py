@@ -27,7 +27,7 @@ _SHOWABLE = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"RIFF", b"BM")
 _PREVIEW_SIDE = 1024
 _PREVIEW = ".preview.webp"  # after the name that the visitor knows
 _NAME_BYTES = 150  # of that name; file systems, and Gradio, take some more
-_TRIES = 3
+_TRIES = 100  # to write a copy whose folder is deleted just then: each is over in microseconds
 
 
 @dataclass(frozen=True)
