@@ -204,12 +204,12 @@ class ExploreBench:
         known = opened.classes
         classes = [known[name] for name in state.classes] or None
         search, search_row = opened.searcher.search, opened.searcher.search_row
-        if step.upload is not None:
-            _, encoded = opened.bench.encode(self._upload(step.upload))  # waits for a turn of its own
-            with opened.bench.turnstile.turn():
+        file = None if step.upload is None else self._upload(step.upload)
+        encoded = None if file is None else opened.bench.encode(file)[1]  # waits for a turn of its own
+        with opened.bench.turnstile.turn():
+            if encoded is not None:
                 result = search(encoded, state.k, mode=state.mode, weights=order, classes=classes)
-        else:
-            with opened.bench.turnstile.turn():
+            else:
                 result = search_row(step.row or 0, state.k, mode=state.mode, weights=order, classes=classes)
         query = self._query(step, opened)
         return Found(state, opened, query, result, weights, _kin(query, result, opened))

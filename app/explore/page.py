@@ -1,7 +1,6 @@
 """The Explore page: a picture's nearest neighbours in a gallery, and from neighbour to neighbour."""
 
 import dataclasses
-import functools
 import logging
 import secrets
 from collections.abc import Callable, Iterator
@@ -9,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.compare.calmly import Handler, calmly
 from app.compare.results import message_html
 from app.explore.bench import ExploreBench, is_changed, titles_of
 from app.explore.build_panel import WATCH, BuildPanel
@@ -54,31 +54,11 @@ _CHANGED = "The gallery has changed since this address was made: go on from the 
 _NOTHING = "Every level is at 0, so nothing counts: raise one of them, or choose all of them again"
 
 Update = Any  # what Gradio takes as the new state of a component
-Handler = Callable[..., list[Update]]
 
 
 def _calm(further: int = 0) -> Callable[[Handler], Handler]:
-    """Answer an error with a message, and leave everything else on the page as it is.
-
-    Args:
-        further: Outputs of the event after those of every answer.
-    """
-
-    def wrap(handler: Handler) -> Handler:
-        @functools.wraps(handler)
-        def handle(self: "ExplorePage", *values: Any) -> list[Update]:
-            try:
-                return handler(self, *values)
-            except AvslError as error:
-                text = str(error)
-            except Exception:
-                log.exception("exploring failed")
-                text = _FAILED
-            return [gr.skip(), message_html(text), *([gr.skip()] * (4 + further))]
-
-        return handle
-
-    return wrap
+    """With so many outputs of the event after those of every answer."""
+    return calmly(6 + further, 1, _FAILED)
 
 
 class ExplorePage:

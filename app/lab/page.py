@@ -1,7 +1,5 @@
 """The Bird lab: two birds side by side; change a part of one and watch the model notice."""
 
-import functools
-import logging
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from app.compare.calmly import Handler, calmly
 from app.compare.results import message_html
 from app.compare.saving import save_script
 from app.lab.bench import LabBench
@@ -19,7 +18,6 @@ from app.work.events import QUIET_MODEL_EVENT
 from app.work.turnstile import BusyError
 from avsl_core.aviary.alter import alter_part, possible_changes
 from avsl_core.aviary.parameters import FORMS, PALETTES, TEXTURES, Part
-from avsl_core.errors import AvslError
 
 __all__ = ["LabPage"]
 
@@ -55,29 +53,10 @@ _RESULTS, _ALL = 6, 12  # outputs of an event: the results, and every menu with 
 _VERDICT = 3  # where the verdict stands among the outputs of an event
 
 Update = Any  # what Gradio takes as the new state of a component
-Handler = Callable[..., list[Update]]
-
-log = logging.getLogger(__name__)
 
 
 def _calm(outputs: int) -> Callable[[Handler], Handler]:
-    """Answer an error with a message in the verdict's place, and leave everything else as it is."""
-
-    def wrap(handler: Handler) -> Handler:
-        @functools.wraps(handler)
-        def handle(self: "LabPage", *values: Any) -> list[Update]:
-            try:
-                return handler(self, *values)
-            except AvslError as error:
-                text = str(error)
-            except Exception:
-                log.exception("the lab failed")
-                text = _FAILED
-            return [message_html(text) if i == _VERDICT else gr.skip() for i in range(outputs)]
-
-        return handle
-
-    return wrap
+    return calmly(outputs, _VERDICT, _FAILED)
 
 
 class LabPage:
