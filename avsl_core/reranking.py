@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from avsl_core import functional as AF
 from avsl_core.errors import ConfigError, DataError
 from avsl_core.metrics import QueryScores, RetrievalMetrics, count_positives, mean_scores, score_neighbours
 from avsl_core.metrics.retrieval import check_ks
@@ -27,6 +26,7 @@ TOP_K = (0, 5, 10, 50, 100, 500, 1000)
 """Published choices of K; 0 leaves the base's order as it is."""
 
 _PAIRS = 16384  # matched at once
+_CANDIDATES = 128  # gathered at once
 _QUERIES = 512
 
 
@@ -119,7 +119,7 @@ def structural_distances(
     if candidates.shape[1] == 0:
         return torch.zeros(candidates.shape)
     parts = [measure.unlike(products) for products in _products(encoding, queries, candidates)]
-    return torch.cat(parts).view(candidates.shape).cpu()
+    return torch.cat(parts).cpu()
 
 
 def write_table(rows: Sequence[Reranked], path: str | os.PathLike[str]) -> None:
@@ -141,20 +141,29 @@ def write_table(rows: Sequence[Reranked], path: str | os.PathLike[str]) -> None:
 
 
 def _products(encoding: DimlEncoding, queries: Tensor, candidates: Tensor) -> Iterator[Tensor]:
-    """Products of queries with their candidates, many queries at once: one matrix product a query."""
-    per_batch = max(1, _PAIRS // candidates.shape[1])
+    """Products of many queries with their candidates, ``[Q, K, N + 1, N + 1]``; all candidates in ``K``."""
+    cells, whole = encoding.cells, encoding.whole
+    (count, channels), width = cells.shape[1:], candidates.shape[1]
+    # One place for the candidates of all: fresh memory would cost as much as the product.
+    near = cells.new_empty(max(1, _CANDIDATES // width) * min(width, _CANDIDATES), count, channels)
+    near_whole = whole.new_empty(len(near), channels)
+    queries, candidates = queries.to(cells.device), candidates.to(cells.device)
+    per_batch = max(1, _PAIRS // width)
     for start in range(0, len(queries), per_batch):
-        own = []
-        for query, others in zip(
-            queries[start : start + per_batch].tolist(), candidates[start : start + per_batch], strict=True
-        ):
-            chosen = others.to(encoding.cells.device)
-            own.append(
-                AF.structural_products(
-                    encoding.cells[query],
-                    encoding.whole[query],
-                    encoding.cells[chosen],
-                    encoding.whole[chosen],
-                )
-            )
-        yield torch.cat(own)
+        some, others = queries[start : start + per_batch], candidates[start : start + per_batch]
+        products = cells.new_empty(*others.shape, count + 1, count + 1)
+        for top in range(0, len(some), max(1, _CANDIDATES // width)):
+            few = slice(top, top + max(1, _CANDIDATES // width))
+            a, whole_a = cells[some[few]], whole[some[few]][..., None]
+            for left in range(0, width, _CANDIDATES):
+                chosen = others[few, left : left + _CANDIDATES]
+                flat, shape = chosen.flatten(), (len(a), -1, channels)
+                b = torch.index_select(cells, 0, flat, out=near[: len(flat)]).view(shape)
+                whole_b = torch.index_select(whole, 0, flat, out=near_whole[: len(flat)]).view(shape)
+                own = products[few, left : left + _CANDIDATES]
+                # Wholes by themselves: a product of 17 columns costs much more than one of 16.
+                own[..., :-1, :-1] = (b @ a.mT).view(*chosen.shape, count, count).mT
+                own[..., :-1, -1] = whole_b @ a.mT
+                own[..., -1, :-1] = (b @ whole_a).view(*chosen.shape, count)
+                own[..., -1, -1] = (whole_b @ whole_a)[..., 0]
+        yield products

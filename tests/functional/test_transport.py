@@ -1,5 +1,9 @@
 """Structural similarity: against the published values, against POT, and by its own properties."""
 
+import os
+import subprocess
+import sys
+
 import ot
 import pytest
 import torch
@@ -109,6 +113,67 @@ class TestSinkhorn:
     def test_impossible_settings_are_refused(self, wrong):
         with pytest.raises(ValueError, match="sinkhorn"):
             AF.sinkhorn(torch.eye(2), torch.ones(2) / 2, torch.ones(2) / 2, **wrong)
+
+
+class TestCompiledSteps:
+    """What the CPU runs, against the same steps written as tensors, which serve where a gradient is kept."""
+
+    @pytest.mark.parametrize("pairs", [1, 63, 64, 65, 300])
+    @pytest.mark.parametrize(("number", "close"), [(torch.float32, 1e-5), (torch.float64, 1e-13)])
+    def test_they_give_the_plans_of_the_tensor_steps(self, pairs, number, close):
+        a, wa, b, wb = (side.to(number) for side in problem(pairs=pairs, seed=7))
+        products = AF.structural_products(a, wa, b, wb)
+        u, v = AF.marginals_of(products, "cross_correlation")
+        S = products[..., :-1, :-1]
+        expected = AF.sinkhorn(S.clone().requires_grad_(), u, v)
+        assert expected.requires_grad
+        assert_close(AF.sinkhorn(S, u, v), expected.detach(), atol=close, rtol=0)
+
+    @pytest.mark.parametrize("steps", [1, 2, 3, 17])
+    def test_they_end_after_as_many(self, steps):
+        products = AF.structural_products(*problem(pairs=70))
+        u, v = AF.marginals_of(products, "uniform")
+        S = products[..., :-1, :-1]
+        expected = AF.sinkhorn(S.clone().requires_grad_(), u, v, max_iterations=steps).detach()
+        assert_close(AF.sinkhorn(S, u, v, max_iterations=steps), expected, atol=1e-13, rtol=0)
+
+    @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 9), (9, 4), (5, 7)])
+    def test_the_two_sides_need_not_have_as_many_cells(self, height, width):
+        S = unit(66, height, width, seed=1)
+        u, v = (torch.full((66, count), 1 / count, dtype=S.dtype) for count in (height, width))
+        expected = AF.sinkhorn(S.clone().requires_grad_(), u, v).detach()
+        assert_close(AF.sinkhorn(S, u, v), expected, atol=1e-13, rtol=0)
+
+    @pytest.mark.parametrize("number", [torch.float32, torch.float64])
+    def test_threads_and_company_change_no_bit(self, number):
+        products = AF.structural_products(*(side.to(number) for side in problem(pairs=1100, seed=2)))
+        before = torch.get_num_threads()
+        try:
+            torch.set_num_threads(1)
+            alone = AF.structural_plan(products)
+            torch.set_num_threads(2)
+            assert torch.equal(AF.structural_plan(products), alone)
+        finally:
+            torch.set_num_threads(before)
+        for pair in (0, 548, 1099):
+            assert torch.equal(AF.structural_plan(products[pair]), alone[pair])
+
+    def test_what_is_given_stays_as_it_was(self):
+        products = AF.structural_products(*problem(pairs=3))
+        u, v = AF.marginals_of(products, "cross_correlation")
+        S = products[..., :-1, :-1].contiguous()
+        kept = [side.clone() for side in (S, u, v)]
+        AF.sinkhorn(S, u, v)
+        assert all(torch.equal(one, other) for one, other in zip((S, u, v), kept, strict=True))
+
+    def test_they_serve_where_no_folder_for_them_can_be_written(self):
+        """Numba says so by an error as soon as a function is to be kept; here no place is offered to it."""
+        code = "import avsl_core.functional.lanes as lanes; print(type(lanes._run._cache).__name__)"
+        nowhere = {**os.environ, "NUMBA_CACHE_LOCATOR_CLASSES": "_ZipCacheLocator"}
+        told = subprocess.run(
+            [sys.executable, "-c", code], env=nowhere, capture_output=True, text=True, check=True, timeout=300
+        )
+        assert told.stdout.strip() == "NullCache"
 
 
 class TestStructuralSimilarity:
