@@ -2,11 +2,13 @@
 
 import logging
 import os
+import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from avsl_core.models import (
     AdaptationConfig,
@@ -27,14 +29,28 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
     threads = os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
     torch.set_num_threads(int(threads))
 
+# The same examples in every run, and however slow the machine is: a run that fails can be run again.
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeatable")
+
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 TINY_TRUNK = "mobilenetv3_small_050"
 
 
 @pytest.fixture(autouse=True)
+def known_random_numbers():
+    """What a test draws without a seed of its own does not hang on the tests that ran before it."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
 def loggers_as_they_were():
     """Undo what a test does to the levels of the loggers, as ``--quiet`` does: nothing may hang on order."""
-    loggers = [logging.getLogger(name) for name in ("avsl_core", "app")]
+    loggers = [logging.getLogger(name) for name in ("avsl_core", "avsl_core.tune", "app")]
     levels = [logger.level for logger in loggers]
     yield
     for logger, level in zip(loggers, levels, strict=True):
