@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from avsl_core.checkpoint import load_checkpoint, save_checkpoint
 from avsl_core.errors import GalleryError
 from avsl_core.gallery import BuildCancelled, BuildOptions, Gallery, build_gallery
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,7 +55,7 @@ def two_ranks(tmp_path):
     def run(file, source, galleries):
         script = tmp_path / "worker.py"
         script.write_text(WORKER)
-        ports = free_ports(len(galleries))
+        ports = ",".join(str(free_port()) for _ in galleries)
         shared = {
             **os.environ,
             "MASTER_ADDR": "127.0.0.1",
@@ -73,23 +73,12 @@ def two_ranks(tmp_path):
             for rank in range(2)
         ]
         try:
-            return [worker.communicate(timeout=240) for worker in workers]
+            return [worker.communicate(timeout=480) for worker in workers]
         finally:
             for worker in workers:
                 worker.kill()
 
     return run
-
-
-def free_ports(count):
-    """So many ports that nobody listens on, with commas."""
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [str(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ",".join(ports)
 
 
 def test_two_processes_build_what_one_builds(tmp_path, pictures, draw, checkpoint, two_ranks, contents):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +15,7 @@ from avsl_core.config import to_dict
 from avsl_core.data import read_folder
 from avsl_core.training import Trainer, start_process
 from avsl_core.training.options import RamlOptions
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -93,7 +93,7 @@ def by_two(tmp_path_factory, tiny, train_pictures):
     shared = {
         **os.environ,
         "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(_free_port()),
+        "MASTER_PORT": str(free_port()),
         "WORLD_SIZE": "2",
         "OMP_NUM_THREADS": "1",
     }
@@ -138,9 +138,3 @@ def test_without_torchrun_the_process_is_alone(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     process = start_process("cpu")
     assert (process.rank, process.count, process.is_first) == (0, 1, True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -13,6 +13,7 @@ from fastapi import Request
 
 from app.site.asgi import build_site, upload_folder
 from app.work.turnstile import Turnstile
+from tests.ports import free_port
 
 SECRET = "the secret that lies beside the uploads"
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"not looked at"
@@ -44,7 +45,7 @@ class Site:
         if body or verb == "POST":
             sent["Content-Length"] = str(len(body) if length is None else length)
         lines = [f"{verb} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=120) as connection:
             connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
             with suppress(BrokenPipeError, ConnectionResetError):  # it has refused already
                 connection.sendall(body)
@@ -89,9 +90,7 @@ def served(settings, folder):
         gr.HTML("<p>The second page</p>")
     turnstile = Turnstile(work_s=0.05)
     site = build_site(settings, blocks, turnstile=turnstile, doors=_doors)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = uvicorn.Server(
         uvicorn.Config(
             site, port=port, log_level="critical", ws="none", server_header=False, proxy_headers=False
@@ -107,7 +106,7 @@ def served(settings, folder):
         yield Site(port, uploads, turnstile, blocks)
     finally:
         server.should_exit = server.force_exit = True
-        thread.join(timeout=20)
+        thread.join(timeout=60)
         if before is None:
             del os.environ["GRADIO_TEMP_DIR"]
         else:

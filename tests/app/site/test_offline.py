@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from gradio_client import Client, handle_file
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -63,9 +64,7 @@ def watched(checkpoint_file, tmp_path_factory):
     folder = tmp_path_factory.mktemp("offline")
     (folder / "sitecustomize.py").write_text(WATCH, encoding="utf-8")
     notes = folder / "notes.txt"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "app", "--checkpoint", str(checkpoint_file), "--port", str(port)]
     command += ["--galleries", str(folder / "galleries"), "--kept", str(folder / "kept")]
     # Not even what usually keeps such packages quiet is set: the app sees to that itself.
@@ -78,13 +77,13 @@ def watched(checkpoint_file, tmp_path_factory):
         yield f"http://127.0.0.1:{port}", notes
     finally:
         server.terminate()
-        assert server.wait(timeout=30) == 0
+        assert server.wait(timeout=120) == 0
 
 
 def test_nothing_leaves_at_the_start_and_in_use(watched, files):
     address, notes = watched
     for page in ("", "explore", "lab", "learn"):
-        with urllib.request.urlopen(f"{address}/{page}", timeout=60) as answer:
+        with urllib.request.urlopen(f"{address}/{page}", timeout=120) as answer:
             assert b"gradio_config" in answer.read()
     client = Client(address, verbose=False)
     pictures = [handle_file(str(files[name])) for name in ("one.png", "scan.tif")]
@@ -95,9 +94,9 @@ def test_nothing_leaves_at_the_start_and_in_use(watched, files):
         f"{address}/gradio_api/queue/join", json.dumps(event).encode(), {"Content-Type": "application/json"}
     )
     with pytest.raises(urllib.error.HTTPError, match="403"):
-        urllib.request.urlopen(asked, timeout=20)
+        urllib.request.urlopen(asked, timeout=120)
     with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(f"{address}/gradio_api/file=https://elsewhere.example/a.png", timeout=20)
+        urllib.request.urlopen(f"{address}/gradio_api/file=https://elsewhere.example/a.png", timeout=120)
     lines = notes.read_text(encoding="utf-8").splitlines()
     assert lines, "the watch was not there"
     assert [line for line in lines if not line.endswith(" watching")] == []

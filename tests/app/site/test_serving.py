@@ -9,18 +9,17 @@ from pathlib import Path
 import pytest
 
 from tests.app.conftest import ROOT, wait_for
+from tests.ports import free_port
 
 SITE = Path(__file__).with_name("ending_site.py")
 # Far more than it takes, and far less than the answer that is under way.
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 @pytest.fixture
 def site():
     """The site's process and its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, str(SITE), str(port)],
         cwd=ROOT,
