@@ -10,7 +10,7 @@ import uvicorn
 
 NAME = sys.argv[-1]
 GO = asyncio.Semaphore(0)
-state = {"unwell": False, "produced": 0, "left": 0}
+state = {"unwell": False, "produced": 0, "begun": 0, "left": 0}
 
 
 async def app(scope, receive, send):
@@ -100,6 +100,7 @@ async def flood(send):
 async def watch(receive, work):
     """Work until the visitor leaves."""
     working = asyncio.ensure_future(work)
+    state["begun"] += 1
     while (await receive())["type"] != "http.disconnect":
         pass
     state["left"] += 1

@@ -15,16 +15,17 @@ import pytest
 
 from app.front.backends import read_address
 from app.front.events import RESTARTED
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 ECHO = Path(__file__).with_name("echo_server.py")
-PATIENCE_S = 15
+PATIENCE_S = 120
 
 
 class Place:
     """A front before two echo servers, "one" and "two"."""
 
-    def __init__(self, start, *flags):
+    def __init__(self, start, *flags, health_timeout=10):
         self.echoes, self.urls = {}, {}
         for name in ("one", "two"):
             port = free_port()
@@ -33,7 +34,7 @@ class Place:
         port = free_port()
         self.port, self.url = port, f"http://127.0.0.1:{port}"
         backends = [part for url in self.urls.values() for part in ("--backend", url)]
-        flags = ["--port", str(port), "--health-timeout", "0.4", *flags]
+        flags = ["--port", str(port), "--health-timeout", str(health_timeout), *flags]
         self.front = start("-m", "app.front", *backends, *flags)
         until(lambda: well(self.url) == 2)
 
@@ -48,8 +49,17 @@ class Place:
                 return visitor
         pytest.fail(f"four newcomers, and none of them came to {name}")
 
+    def kill(self, name):
+        """End a server, and wait until nobody answers in its place."""
+        self.echoes[name].kill()
+        self.echoes[name].wait(timeout=PATIENCE_S)
+
+    def at_rest(self):
+        """Whether the front has done with all that was asked so far."""
+        return httpx.get(f"{self.url}/healthz", timeout=PATIENCE_S, trust_env=False).json()["open"] == 0
+
     def state(self, name):
-        return httpx.get(f"{self.urls[name]}/state", trust_env=False).json()
+        return httpx.get(f"{self.urls[name]}/state", timeout=PATIENCE_S, trust_env=False).json()
 
 
 @contextmanager
@@ -64,11 +74,11 @@ def places():
         return process
 
     try:
-        yield lambda *flags: Place(start, *flags)
+        yield lambda *flags, **options: Place(start, *flags, **options)
     finally:
         for process in processes:
             process.kill()
-            process.wait(timeout=10)
+            process.wait(timeout=PATIENCE_S)
             process.stderr.close()
 
 
@@ -115,12 +125,12 @@ def test_the_cookie_is_opaque_and_out_of_reach_of_scripts(place):
 
 @pytest.mark.parametrize("forged", ["x", "00000000." + "0" * 32, '"; drop', "a" * 5000])
 def test_a_forged_cookie_is_served_all_the_same(place, forged):
-    answer = httpx.get(f"{place.url}/explore", headers={"cookie": f"avsl_server={forged}"}, trust_env=False)
+    answer = place.visitor(headers={"cookie": f"avsl_server={forged}"}).get("/explore")
     assert answer.json()["name"] in ("one", "two")
 
 
 def test_a_program_without_cookies_stays_with_one_server(place):
-    posts = [httpx.post(f"{place.url}/gradio_api/call/compare", json={}, trust_env=False) for _ in range(4)]
+    posts = [place.visitor().post("/gradio_api/call/compare", json={}) for _ in range(4)]
     assert len({post.json()["name"] for post in posts}) == 1
     assert not any("set-cookie" in post.headers for post in posts)
 
@@ -226,10 +236,13 @@ def test_more_than_is_allowed_is_refused_before_it_is_sent(strict_place):
 
 def test_a_visitor_who_leaves_is_no_longer_worked_for(place):
     visitor = place.newcomer_at("one")
-    before = place.state("one")["left"]
-    with suppress(httpx.ReadTimeout):
-        visitor.get("/never", timeout=0.3)
-    until(lambda: place.state("one")["left"] == before + 1)
+    before = place.state("one")
+    cookie = f"avsl_server={visitor.cookies['avsl_server']}"
+    with socket.create_connection(("127.0.0.1", place.port), timeout=PATIENCE_S) as leaving:
+        leaving.sendall(f"GET /never HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n".encode())
+        until(lambda: place.state("one")["begun"] == before["begun"] + 1)
+        assert place.state("one")["left"] == before["left"]
+    until(lambda: place.state("one")["left"] == before["left"] + 1)
 
 
 def test_a_slow_reader_slows_the_server_down(place):
@@ -257,6 +270,7 @@ def test_health_is_told_without_asking_a_server(place):
 def test_too_many_requests_at_once_are_refused_in_words(strict_place):
     place = strict_place
     visitor = place.newcomer_at("one")
+    until(place.at_rest)
     with visitor.stream("GET", "/gradio_api/queue/data"), visitor.stream("GET", "/gradio_api/queue/data"):
         program = place.visitor().post("/gradio_api/queue/join", json={})
         rest = place.visitor().get("/api/v1/models")
@@ -277,7 +291,7 @@ def test_what_a_killed_server_had_in_hand_is_answered_and_its_visitor_moves(own_
     with visitor.stream("GET", "/gradio_api/queue/data") as events:
         lines = events.iter_lines()
         assert json.loads(next(lines)[5:])["event_id"] == "abc"
-        place.echoes["one"].kill()
+        place.kill("one")
         told = [json.loads(line[5:]) for line in lines if line]
     assert (told[0]["msg"], told[0]["event_id"]) == ("process_completed", "abc")
     assert (told[0]["success"], told[0]["output"]["error"]) == (False, RESTARTED)
@@ -294,7 +308,7 @@ def test_events_that_were_lost_before_they_were_read_are_told_as_lost(own_place)
     place = own_place()
     visitor = place.newcomer_at("one")
     visitor.post("/gradio_api/queue/join", json={})
-    place.echoes["one"].kill()
+    place.kill("one")
     answer = visitor.get("/gradio_api/queue/data")
     told = [json.loads(line[5:]) for line in answer.text.split("\n\n") if line]
     assert [message["msg"] for message in told] == ["unexpected_error", "close_stream"]
@@ -305,7 +319,7 @@ def test_events_that_were_lost_before_they_were_read_are_told_as_lost(own_place)
 
 
 def test_a_stuck_server_is_left_out_and_comes_in_again(own_place):
-    place = own_place()
+    place = own_place(health_timeout=2)
     visitor = place.newcomer_at("one")
     old = visitor.cookies["avsl_server"]
     place.echoes["one"].send_signal(signal.SIGSTOP)
@@ -317,7 +331,7 @@ def test_a_stuck_server_is_left_out_and_comes_in_again(own_place):
     until(lambda: well(place.url) == 2)
     # The visitor's pictures are with the new server by now; even a program that keeps its first cookie stays.
     assert visitor.get("/explore").json()["name"] == "two"
-    kept = httpx.get(f"{place.url}/explore", headers={"cookie": f"avsl_server={old}"}, trust_env=False)
+    kept = place.visitor(headers={"cookie": f"avsl_server={old}"}).get("/explore")
     assert kept.json()["name"] == "two"
     assert place.newcomer_at("one")
 
@@ -326,7 +340,7 @@ def test_an_unwell_server_gets_no_new_visitors_and_keeps_what_it_has(own_place):
     place = own_place()
     visitor = place.newcomer_at("one")
     with visitor.stream("GET", "/ticks") as answer:
-        httpx.get(f"{place.urls['one']}/unwell", trust_env=False)
+        httpx.get(f"{place.urls['one']}/unwell", timeout=PATIENCE_S, trust_env=False)
         ticks = sum(chunk.count(b"tick") for chunk in answer.iter_raw())
     assert ticks == 3
     until(lambda: place.visitor().get("/healthz").json()["status"] == "degraded")
@@ -335,8 +349,8 @@ def test_an_unwell_server_gets_no_new_visitors_and_keeps_what_it_has(own_place):
 
 def test_without_any_server_the_visitor_reads_so(own_place):
     place = own_place()
-    for echo in place.echoes.values():
-        echo.kill()
+    for name in place.echoes:
+        place.kill(name)
     answer = place.visitor(headers={"accept": "text/html"}).get("/")
     assert (answer.status_code, answer.headers["content-type"]) == (503, "text/html; charset=utf-8")
     assert "No server is ready" in answer.text
@@ -365,16 +379,10 @@ def raw(port, line):
     return json.loads(answer.partition(b"\r\n\r\n")[2])
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def well(url):
     """How many servers a front finds well; None if it does not answer."""
     with suppress(httpx.TransportError):
-        return httpx.get(f"{url}/healthz", trust_env=False).json()["well"]
+        return httpx.get(f"{url}/healthz", timeout=PATIENCE_S, trust_env=False).json()["well"]
     return None
 
 

@@ -16,6 +16,8 @@ import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 300  # where nothing else runs, a start takes ten
 # As `python -m app --workers 2` does, but quicker to find a worker stuck.
@@ -25,7 +27,7 @@ from app.front.backends import HealthOptions
 from app.settings import Settings
 from app.front.supervisor import SupervisorOptions, run
 logging.basicConfig()
-options = SupervisorOptions(HealthOptions(interval_s=0.5, timeout_s=1.5), steady_s=0.5)
+options = SupervisorOptions(HealthOptions(interval_s=0.5, timeout_s=4.0), steady_s=0.5)
 sys.exit(run(Settings.read(), options))
 """
 
@@ -63,13 +65,18 @@ class Site:
     def worker_of(self, client):
         """The process that serves a client, found by the address that it listens on."""
         name = client.cookies["avsl_server"][:8]
-        port = re.findall(rf"backend {name} \(http://127.0.0.1:(\d+)\) is well", "".join(self.log))[-1]
-        return next(pid for pid in self.workers if listens(pid, int(port)))
+        until(lambda: self.ports_of(name))  # what was logged is read a moment later
+        return next(pid for pid in self.workers if listens(pid, self.ports_of(name)[-1]))
+
+    def ports_of(self, name):
+        """Where a worker has listened, one process after another."""
+        told = re.findall(rf"backend {name} \(http://127.0.0.1:(\d+)\) is well", "".join(self.log))
+        return [int(port) for port in told]
 
     def end(self):
         self.process.kill()
-        self.process.wait(timeout=10)
-        self.reader.join(timeout=10)
+        self.process.wait(timeout=PATIENCE_S)
+        self.reader.join(timeout=PATIENCE_S)
         self.process.stderr.close()
 
 
@@ -173,7 +180,7 @@ def test_however_the_supervisor_ends_no_worker_stays(checkpoint_file, tmp_path, 
 def test_a_mistake_of_the_caller_ends_all(tmp_path):
     with site_of(tmp_path / "missing.safetensors", tmp_path) as site:
         assert site.process.wait(timeout=PATIENCE_S) == 2
-        site.reader.join(timeout=10)
+        site.reader.join(timeout=PATIENCE_S)
         assert any(line.startswith("error: ") and "missing.safetensors" in line for line in site.log)
 
 
@@ -219,12 +226,6 @@ def listens(pid, port):
             if str(link.readlink()) in sockets:
                 return True
     return False
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def until(holds):
