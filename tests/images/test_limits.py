@@ -2,14 +2,13 @@
 
 import io
 import struct
-import time
 import tracemalloc
 import warnings
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from avsl_core.errors import ConfigError, ImageError
 from avsl_core.images import ImageLimits, load_image
@@ -80,25 +79,42 @@ BOMBS = [
 ]
 
 
+@pytest.fixture
+def decoded(monkeypatch):
+    """The pictures whose pixels are decoded while a test runs."""
+    pictures, load = [], ImageFile.ImageFile.load
+
+    def noted(picture):
+        pictures.append(picture)
+        return load(picture)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", noted)
+    return pictures
+
+
+def test_decoding_is_seen(photo, encode, decoded):
+    for count, kind in enumerate(("PNG", "BMP", "GIF", "JPEG", "TIFF", "WEBP"), start=1):
+        load_image(encode(photo, kind))
+        assert len(decoded) >= count
+
+
 @pytest.mark.parametrize("data", BOMBS, ids=["png", "bmp", "gif", "jpeg", "tiff", "webp"])
-def test_a_header_that_claims_too_many_pixels_is_refused_at_once(data):
+def test_a_header_that_claims_too_many_pixels_is_refused_at_once(data, decoded):
     tracemalloc.start()
-    start = time.thread_time()
     with pytest.raises(ImageError, match=r"^big: .* above the limit of 40,000,000 pixels; scale it down"):
         load_image(data, name="big")
-    seconds, peak = time.thread_time() - start, tracemalloc.get_traced_memory()[1]
+    peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert seconds < 1
+    assert decoded == []
     assert peak < 8 * 2**20
 
 
-def test_a_real_decompression_bomb_is_refused_without_decoding(encode):
+def test_a_real_decompression_bomb_is_refused_without_decoding(encode, decoded):
     data = encode(Image.new("1", (20_000, 5_000)), "PNG")
     assert len(data) < 100_000
-    start = time.thread_time()
     with pytest.raises(ImageError, match="20,000 x 5,000 pixels is above"):
         load_image(data)
-    assert time.thread_time() - start < 0.5
+    assert decoded == []
 
 
 @pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
