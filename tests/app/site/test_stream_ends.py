@@ -25,7 +25,7 @@ async def gradio(scope, receive, send):
 
 
 async def ask(app, path, body=b"", query=b""):
-    """What is answered, and after how many seconds."""
+    """What is answered, and when it was asked and answered, in seconds."""
     parts = [
         {"type": "http.request", "body": body[:3], "more_body": True},
         {"type": "http.request", "body": body[3:], "more_body": False},
@@ -40,7 +40,7 @@ async def ask(app, path, body=b"", query=b""):
 
     began = time.monotonic()
     await app({"type": "http", "path": f"/gradio_api{path}", "query_string": query}, receive, send)
-    return bytes(answered), time.monotonic() - began
+    return bytes(answered), began, time.monotonic()
 
 
 def joined(page):
@@ -58,9 +58,10 @@ def together(*asked, hold=HOLD):
 
 
 def test_an_event_right_after_the_end_of_its_stream_waits_until_the_page_knows():
-    _, (body, seconds) = together(("/queue/data", b"", b"session_hash=one"), ("/queue/join", joined("one")))
+    stream, event = ("/queue/data", b"", b"session_hash=one"), ("/queue/join", joined("one"))
+    (_, began, _), (body, _, ended) = together(stream, event)
     assert body == joined("one")
-    assert seconds >= HOLD * 0.9
+    assert ended - began >= HOLD  # the stream ended after it began, and the event was held from then on
 
 
 @pytest.mark.parametrize(
@@ -69,9 +70,9 @@ def test_an_event_right_after_the_end_of_its_stream_waits_until_the_page_knows()
     ids=["the stream of another page", "no stream"],
 )
 def test_other_events_do_not_wait(before):
-    body, seconds = together(*before, ("/queue/join", joined("one")), hold=60)[-1]
+    body, began, ended = together(*before, ("/queue/join", joined("one")), hold=600)[-1]
     assert body == joined("one")
-    assert seconds < 60
+    assert ended - began < 600
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff"])
