@@ -132,9 +132,11 @@ def test_an_interruption_ends_with_130_and_leaves_no_checkpoint(pairs, tmp_path)
     with subprocess.Popen([*command, "--steps", "10000000"], stderr=subprocess.PIPE, text=True) as process:
         written = ""
         while "adapting" not in written:
-            written += process.stderr.read(1)
+            part = process.stderr.read(1)
+            assert part, written  # else it has ended
+            written += part
         process.send_signal(signal.SIGINT)
-        _, rest = process.communicate(timeout=60)
+        _, rest = process.communicate(timeout=300)
     assert process.returncode == 130
     assert rest.endswith("interrupted\n")
     assert not out.exists()

@@ -155,7 +155,7 @@ def test_an_interrupted_run_ends_with_130_and_the_same_command_continues(checkpo
         while process.poll() is None and not (tmp_path / "gallery" / "thumbnails").exists():
             time.sleep(0.002)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err.decode()
     assert b"the same command goes on where it stopped" in err
     assert b"Traceback" not in err

@@ -17,7 +17,7 @@ def test_threads_get_what_one_thread_gets(photo, encode):
     gate = threading.Barrier(len(files))
 
     def work(first):
-        gate.wait(timeout=10)  # all start together, each with another format
+        gate.wait(timeout=120)  # all start together, each with another format
         return [load_image(files[(first + step) % len(files)]) for step in range(3 * len(files))]
 
     with ThreadPoolExecutor(len(files)) as pool:

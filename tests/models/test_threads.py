@@ -29,7 +29,7 @@ def test_threads_at_once_give_what_one_after_the_other_gives(model):
     start = Barrier(THREADS)
 
     def together(pair):
-        start.wait()
+        start.wait(timeout=120)
         return [work(model, *pair) for _ in range(3)]
 
     with ThreadPoolExecutor(THREADS) as pool:

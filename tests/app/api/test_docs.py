@@ -39,7 +39,7 @@ def here(address):
 
 
 def run(code):
-    done = subprocess.run(["bash", "-ec", code], check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-ec", code], check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -3,6 +3,7 @@
 import html
 import io
 import json
+import os
 import re
 import shutil
 import socket
@@ -31,7 +32,7 @@ from app.work.workbench import PictureFile
 
 @pytest.fixture
 def api(api_address):
-    with httpx.Client(base_url=f"{api_address}/api/v1", timeout=60) as client:
+    with httpx.Client(base_url=f"{api_address}/api/v1", timeout=120) as client:
         yield client
 
 
@@ -282,7 +283,7 @@ class TestRefusals:
             "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
         )
         part = b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n'
-        with socket.create_connection((place.hostname, place.port), timeout=30) as line:
+        with socket.create_connection((place.hostname, place.port), timeout=120) as line:
             line.sendall(head.encode() + b"%x\r\n%s\r\n" % (len(part), part))
             for _ in range(80):
                 try:
@@ -337,7 +338,7 @@ class TestRefusals:
     @pytest.mark.parametrize("path", ["/nothing", "/", "/compare/x", "/../../etc/passwd", "/%2e%2e/app"])
     def test_an_address_where_nothing_is(self, api, api_address, path):
         with socket.create_connection(
-            (urllib.parse.urlsplit(api_address).netloc.split(":")), timeout=20
+            (urllib.parse.urlsplit(api_address).netloc.split(":")), timeout=120
         ) as s:
             s.sendall(f"GET /api/v1{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
             answer = b"".join(iter(lambda: s.recv(65536), b""))
@@ -380,11 +381,11 @@ def test_who_comes_while_too_many_wait_is_told_when_to_come_back(checkpoint, api
     def stay():
         with turnstile.turn():
             taken.set()
-            done.wait(30)
+            done.wait(120)
 
     other = threading.Thread(target=stay)
     other.start()
-    assert taken.wait(10)
+    assert taken.wait(120)
     try:
         response = TestClient(site).post("/api/v1/compare", files=pair)
     finally:
@@ -410,9 +411,9 @@ def test_eight_at_once_are_answered_as_one_by_one(api, collection):
 
 def test_keeps_nothing_of_a_request(api, pair, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # of this process, where the answers are made
-    before = tmp_path.stat().st_mtime_ns
+    os.utime(tmp_path, (0, 0))  # long ago: the clock of a disk stands still for some milliseconds
     api.post("/compare", files=pair)
-    assert tmp_path.stat().st_mtime_ns > before  # something was there
+    assert tmp_path.stat().st_mtime > 0  # something was there
     assert list(tmp_path.iterdir()) == []
 
 

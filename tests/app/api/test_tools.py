@@ -161,7 +161,7 @@ class TestOwnFiles:
 
         def ask(value, name="compare", fn_index=None):
             body = {"data": value, "session_hash": "s", "fn_index": fn_index}
-            with httpx.Client(base_url=f"{api_address}/gradio_api", timeout=60) as http:
+            with httpx.Client(base_url=f"{api_address}/gradio_api", timeout=120) as http:
                 if fn_index is None:
                     event = http.post(f"/call/{name}", json={"data": value}).json()["event_id"]
                     return http.get(f"/call/{name}/{event}").text

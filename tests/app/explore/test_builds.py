@@ -292,15 +292,15 @@ class Hold:
 
     def __call__(self, *_):
         self.reached.set()
-        assert self.go.wait(20)
+        assert self.go.wait(120)
 
     def wait_until_reached(self):
-        assert self.reached.wait(20)
+        assert self.reached.wait(120)
 
     def release(self):
         self.go.set()
 
 
 def ended(job):
-    assert job.done.wait(30)
+    assert job.done.wait(120)
     return job

@@ -49,7 +49,7 @@ def held(shelf):
 
     def wait(*_):
         reached.set()
-        go.wait(30)
+        go.wait(120)
 
     hook = shelf.models.named("cgd").checkpoint.model.trunk.register_forward_hook(wait)
     yield reached, go
@@ -214,11 +214,11 @@ class TestTrouble:
     def test_a_look_that_is_stopped_leaves_nothing(self, explore, shelf, desk, held):
         reached, go = held
         job = desk.view("demo", "cgd")
-        assert reached.wait(30)
+        assert reached.wait(120)
         assert not shelf.is_seen("demo", "cgd")
         explore.on_stop(job.key)
         go.set()
-        assert job.done.wait(30)
+        assert job.done.wait(120)
         assert "stopped" in job.problem
         assert list(shelf.folder.iterdir()) == []
 
@@ -230,12 +230,12 @@ class TestTrouble:
     def test_visitors_who_want_the_same_look_share_it_and_others_wait(self, desk, held, shelf):
         reached, go = held
         first = desk.view("demo", "cgd")
-        assert reached.wait(30)
+        assert reached.wait(120)
         assert desk.view("demo", "cgd") is first
         with pytest.raises(GalleryError, match="Collection by CGD, is being built right now"):
             desk.view("demo", "diml")
         go.set()
-        assert first.done.wait(30)
+        assert first.done.wait(120)
         assert (first.problem, shelf.is_seen("demo", "cgd")) == (None, True)
 
     def test_one_visitor_switching_is_not_another(self, explore):

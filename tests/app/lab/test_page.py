@@ -269,7 +269,7 @@ def test_without_skia_the_lab_says_what_to_install_and_the_rest_works(checkpoint
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=300,
     )
     assert "apt-get install libegl1" in done.stdout
     assert done.stdout.strip().endswith("True")

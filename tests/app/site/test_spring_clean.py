@@ -31,12 +31,12 @@ before = held()
 _AFTER_WORK = """
 with turnstile.turn():
     del pieces
-print(is_given_back(before, 30))
+print(is_given_back(before, 90))
 """
 _BESIDE_WORK = """
 with turnstile.turn():
     del pieces
-    print(is_given_back(before, 30))
+    print(is_given_back(before, 90))
 """
 _WITHOUT_WORK = """
 del pieces
@@ -58,6 +58,6 @@ print(is_given_back(before, 1))
 )
 def test_memory_goes_back(work, given_back):
     ended = subprocess.run(
-        [sys.executable, "-c", _PROGRAM + work], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", _PROGRAM + work], capture_output=True, text=True, check=True, timeout=300
     )
     assert ended.stdout.strip() == str(given_back)

@@ -1,5 +1,6 @@
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,9 @@ def test_a_preview_is_never_seen_half_written(bench, files):
     for _ in range(40):
         preview.unlink()
         bench.preview(file)
+    while not seen:  # on few cores the onlooker may come late
+        assert onlooker.is_alive()
+        time.sleep(0.01)
     done.set()
     onlooker.join()
     assert seen == {whole}
