@@ -11,7 +11,7 @@ __all__ = ["flat_places", "map_html", "same_nearest", "spread"]
 
 Matrix = NDArray[np.float64]
 
-_WIDTH, _HEIGHT, _THUMB = 1000, 680, 104
+_WIDTH, _HEIGHT, _THUMB = 1000, 720, 124
 _GAP, _EDGE, _ROUNDS, _PULL, _TRIES = 8, 14, 200, 0.1, 8
 
 

@@ -153,6 +153,9 @@ element.addEventListener("click", event => {
     });
     frame.querySelectorAll(".learn-number").forEach(number => { number.hidden = false; });
     tell(`<strong>${right ? frame.dataset.agree : frame.dataset.differ}</strong> ${frame.dataset.answer}`);
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const behavior = calm ? "auto" : "smooth";
+    element.querySelector("[data-said]").scrollIntoView({ behavior, block: "nearest" });
   } else if (place) {
     const map = place.closest(".learn-map"), places = JSON.parse(map.dataset.places);
     const buttons = [...map.querySelectorAll("button")], near = Number(place.dataset.near);

@@ -33,7 +33,7 @@ PAIRS = (Pair("jay", "jay-turned", "The first pair"), Pair("jay", "jay-grey", "T
 
 _SEEN = "jay"
 _NODES = 4
-_SMALL, _THUMB = 224, 112
+_SMALL, _THUMB = 224, 128
 
 
 def guess_html(bench: LearnBench) -> str:

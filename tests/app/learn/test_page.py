@@ -268,7 +268,7 @@ class TestTheMap:
         places[1] = places[0]
         drawn = spread(places)
         apart = np.abs(drawn[:, None] - drawn[None]).max(axis=2)[~np.eye(13, dtype=bool)]
-        assert apart.min() > 104
+        assert apart.min() > 124
         assert (drawn > 52).all()
         assert (drawn < [948, 628]).all()
 
