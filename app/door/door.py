@@ -80,6 +80,9 @@ class Door:
             await self._app(request.scope, request.receive, request.send)
             return
         self._check_name(visit)
+        if request.lacks_slash:
+            await request.send_answer(RedirectResponse(request.with_slash, 308))
+            return
         request.place = self._space.place(path, request.scope)
         self._check_origin(request)
         wait = 0 if request.kind in _UNPACED else self._pace.wait_for(visit.visitor)
@@ -163,6 +166,8 @@ class _Request:
         proxies = door._settings.trusted_proxies
         self.visit = visit_of(peer[0] if peer else None, self.headers, scope.get("scheme", "http"), proxies)
         self.path = _without_root(scope["path"], self._root)
+        # The relative addresses of the first page would lead out of the site.
+        self.lacks_slash = bool(self._root) and scope["path"] == self._root and self.verb in _SAFE
         self.place: Place | None = None
         self.scope = self._plain(scope)
         self._refused: Refusal | None = None
@@ -177,6 +182,12 @@ class _Request:
     def wants_page(self) -> bool:
         """Whether a person looks at the answer."""
         return "text/html" in self.headers.get("accept", "")
+
+    @property
+    def with_slash(self) -> str:
+        """The address of the first page, with what was asked of it."""
+        query = self.scope["query_string"].decode("latin-1")
+        return f"{self._root}/?{query}" if query else f"{self._root}/"
 
     @property
     def as_page(self) -> bool:

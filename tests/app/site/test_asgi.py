@@ -108,10 +108,22 @@ def test_of_all_addresses_of_gradio_only_those_are_there_that_the_app_needs(site
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/second", "/config", "/theme.css", "/gradio_api/info", "/birds", "/birds/second"]
+    "path", ["/", "/second", "/config", "/theme.css", "/gradio_api/info", "/birds/", "/birds/second"]
 )
 def test_what_the_app_needs_is_there(site, path):
     assert site.ask(path).status == 200
+
+
+@pytest.mark.parametrize("verb", ["GET", "HEAD"])
+@pytest.mark.parametrize("query", ["", "?a=1&b=%C3%A9"])
+def test_the_first_page_without_its_slash_leads_to_where_relative_addresses_hold(site, verb, query):
+    answer = site.ask(f"/birds{query}", verb)
+    assert (answer.status, answer.headers["location"]) == (308, f"/birds/{query}")
+    assert site.ask(answer.headers["location"], verb).status == 200
+
+
+def test_a_site_of_its_own_is_sent_nowhere(locked):
+    assert "location" not in locked.ask("/", headers=PAGE).headers
 
 
 def test_a_stranger_address_is_refused_in_plain_words(site):
