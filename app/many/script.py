@@ -81,8 +81,13 @@ WORDS_SCRIPT = """
 watch("value", () => {
   const link = element.querySelector("[data-link]")?.dataset.link;
   if (!link) return;
+  const shown = new URLSearchParams(link).get("examples");
+  document.querySelectorAll("#many-choose > button.secondary").forEach(button => {
+    button.setAttribute("aria-pressed", String(button.id === `many-${shown}`));
+  });
   const theme = new URLSearchParams(location.search).get("__theme");
   history.replaceState(history.state, "", `${location.pathname}?${link}${theme ? "&__theme=" + theme : ""}`);
 });
 """
-"""Of the words: the address follows the set, so that it can be loaded again and sent to others."""
+"""Of the words: the address follows the set, so that it can be loaded again and sent to others; and the
+buttons of the example sets say which one is shown."""
