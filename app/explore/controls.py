@@ -20,10 +20,9 @@ SLIDERS = 6
 def quick_choices(titles: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Words and value of each quick choice: all levels, or one of them alone."""
     levels = all(title.startswith("Level ") for title, _ in titles)
-    short = "level " if levels else ""
     return [
         ("All levels" if levels else "All parts", ALL),
-        *((f"Only {title.lower().removeprefix(short)}", str(i)) for i, (title, _) in enumerate(titles)),
+        *((f"Only {title.lower()}", str(i)) for i, (title, _) in enumerate(titles)),
     ]
 
 

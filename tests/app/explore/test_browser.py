@@ -53,19 +53,19 @@ def test_a_neighbour_becomes_the_query_and_the_trail_leads_back(page):
 
 def test_the_address_brings_the_view_back(page):
     follow(page, page.locator(".explore-cards .pick").nth(3).click)
-    page.get_by_label("Only 1", exact=True).check()
+    page.get_by_label("Only level 1", exact=True).check()
     expect(page).to_have_url(re.compile("levels=1%2C0"))
     shown = query(page), rows(page)
     page.reload()
     opened(page)
     assert (query(page), rows(page)) == shown
-    expect(page.get_by_label("Only 1", exact=True)).to_be_checked()
+    expect(page.get_by_label("Only level 1", exact=True)).to_be_checked()
     expect(page.locator(".explore-trail li")).to_have_count(2)
 
 
 def test_sliders_order_anew(page):
     before = rows(page)
-    reorder(page, lambda: page.get_by_label("Only 1", exact=True).check())
+    reorder(page, lambda: page.get_by_label("Only level 1", exact=True).check())
     alone = rows(page)
     expect(page.locator("#explore-level-2 input[type=range]")).to_have_value("0")
     expect(page.locator(".explore-cards .score")).to_have_count(12)

@@ -59,6 +59,15 @@ class TestOpening:
         assert chosen[STATE].classes == ("b",)
         assert explore.on_row(START, 3)[MESSAGE] == ""
 
+    def test_a_choice_of_one_level_is_called_by_the_level(self, explore):
+        choices = explore.open(None)[QUICK]["choices"]
+        assert [words for words, _ in choices] == [
+            "All levels",
+            "Only level 1",
+            "Only level 2",
+            "Only level 3",
+        ]
+
     def test_every_level_has_a_slider_with_its_place_in_the_network(self, explore):
         sliders = explore.open(None)[QUICK + 1 :]
         assert [s["visible"] for s in sliders] == [True] * 3 + [False] * 3
