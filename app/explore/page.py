@@ -25,7 +25,7 @@ from app.explore.controls import (
 from app.explore.map import map_html, marks_html
 from app.explore.methods import Looks, missing_html
 from app.explore.results import query_html, results_html, trail_html
-from app.explore.script import MAP_SCRIPT, RESULTS_SCRIPT
+from app.explore.script import FOLD_SCRIPT, MAP_SCRIPT, RESULTS_SCRIPT
 from app.explore.shelf import OpenGallery
 from app.explore.state import ExploreState, Step
 from app.work.events import QUIET_MODEL_EVENT
@@ -43,9 +43,11 @@ _INTRO = (
     "ordered by how far it looks from one of them, or from yours. Click a neighbour to go on from there; "
     "compare any two to see where their distance comes from.</p></header>"
 )
+_FOLD = '<button type="button" class="explore-fold" aria-expanded="false">{}</button>'
 _WEIGHING = (
-    '<h2>What counts</h2><p class="note">Let a part of the distance count more or less, and the order '
-    "follows. A level or layer is a depth of the network, not a kind of difference.</p>"
+    f'<h2><span>What counts</span>{_FOLD.format("What counts")}</h2><p class="note">Let a part of the '
+    "distance count more or less, and the order follows. A level or layer is a depth of the network, not a "
+    "kind of difference.</p>"
 )
 _MODEL: dict[str, Any] = {**QUIET_MODEL_EVENT, "trigger_mode": "always_last"}
 
@@ -83,6 +85,7 @@ class ExplorePage:
         titles = self._first_titles()
         with gr.Row(elem_id="explore-choose"):
             self.gallery = gr.Dropdown([], label="Gallery", elem_id="explore-gallery", filterable=False)
+            gr.HTML(_FOLD.format("Method and classes"), elem_id="explore-menus-fold", js_on_load=FOLD_SCRIPT)
             self.method = gr.Dropdown([], label="Method", elem_id="explore-method", filterable=False)
             self.classes = gr.Dropdown(
                 [], label="Only these classes", multiselect=True, elem_id="explore-classes"
@@ -96,7 +99,7 @@ class ExplorePage:
             with gr.Column(elem_id="explore-side"):
                 self.query = gr.HTML("", elem_id="explore-query")
                 with gr.Column(elem_id="explore-weights"):
-                    gr.HTML(_WEIGHING)
+                    gr.HTML(_WEIGHING, elem_id="explore-weights-fold", js_on_load=FOLD_SCRIPT)
                     self.quick = gr.Radio(
                         quick_choices(titles), value=ALL, label="Levels that count", elem_id="explore-quick"
                     )

@@ -1,6 +1,14 @@
 """What the Explore page does in the browser: hands clicks to Python, keeps the address, saves the table."""
 
-__all__ = ["MAP_SCRIPT", "RESULTS_SCRIPT"]
+__all__ = ["FOLD_SCRIPT", "MAP_SCRIPT", "RESULTS_SCRIPT"]
+
+FOLD_SCRIPT = """
+element.addEventListener("click", event => {
+  const fold = event.target.closest(".explore-fold");
+  if (fold) fold.setAttribute("aria-expanded", String(fold.getAttribute("aria-expanded") !== "true"));
+});
+"""
+"""Of what opens a part of the controls on narrow screens; the style sheet shows and hides the part."""
 
 # A link keeps its ways of being opened: with a modifier key or the middle button it is the browser's.
 RESULTS_SCRIPT = """
