@@ -15,6 +15,7 @@ from avsl_core.metrics import PairDistribution
 from avsl_core.models import Explanation
 
 __all__ = [
+    "AGAIN_SCRIPT",
     "Account",
     "columns_html",
     "lesson_html",
@@ -24,6 +25,13 @@ __all__ = [
 ]
 
 _LEVEL = "A {} is one of the depths at which the network takes a picture in: the higher, the later."
+
+AGAIN_SCRIPT = """
+element.addEventListener("click", event => {
+  if (event.target.closest("[data-again]")) trigger("again", {});
+});
+"""
+"""Of what shows messages that offer to try again: it has an event `again`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +68,19 @@ def verdict_html(accounts: Sequence[Account]) -> str:
     return note + columns_html([_verdict(account, index) for index, account in enumerate(accounts)])
 
 
-def message_html(text: str) -> str:
-    """A calm inline message: what is wrong and what to do."""
+def message_html(text: str, *, again: bool = False) -> str:
+    """A calm inline message: what is wrong and what to do.
+
+    Args:
+        text: What is said.
+        again: Whether it offers to try the same again; the page listens for that.
+    """
     picture, _, rest = printable(text).partition(": ")
     if not rest:
         picture, rest = "", printable(text)
     heading = f"<strong>{escape(picture)}</strong>: " if picture else ""
-    return f'<div class="avsl-message" role="alert">{heading}{escape(rest)}</div>'
+    way = '<p><button type="button" class="avsl-again" data-again>Try again</button></p>' if again else ""
+    return f'<div class="avsl-message" role="alert">{heading}{escape(rest)}{way}</div>'
 
 
 def lesson_html(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app.compare.calmly import Handler, calmly
-from app.compare.results import message_html
+from app.compare.results import AGAIN_SCRIPT, message_html
 from app.explore.bench import ExploreBench, is_changed, titles_of
 from app.explore.build_panel import WATCH, BuildPanel
 from app.explore.builds import BuildDesk
@@ -92,7 +92,7 @@ class ExplorePage:
             )
             surprise = gr.Button("Surprise me", elem_id="explore-surprise")
             self.upload = gr.UploadButton("Upload a picture", variant="primary", elem_id="explore-upload")
-        self.message = gr.HTML("", elem_id="explore-message")
+        self.message = gr.HTML("", elem_id="explore-message", js_on_load=AGAIN_SCRIPT)
         self.job = gr.State(None)
         self.stop = gr.Button("Stop", elem_id="explore-stop-view", size="sm", visible=False)
         with gr.Row(elem_id="explore"):
@@ -151,6 +151,7 @@ class ExplorePage:
             event.then(self.on_built, [self.state, panel.opened], everything, **_MODEL)
         for source in (self.results, self.map):
             source.pick(self._on_pick, [self.state], answer, **_MODEL)
+        self.message.again(self.on_again, [self.state], answer, **_MODEL)
         self.trail.step(self._on_step, [self.state], answer, **_MODEL)
         self.results.more(self.on_more, [self.state], answer, **_MODEL)
         surprise.click(self.on_surprise, [self.state], answer, **_MODEL)
@@ -304,6 +305,11 @@ class ExplorePage:
         return self._answer(state.with_query(step))
 
     @_calm()
+    def on_again(self, state: ExploreState | None) -> list[Update]:
+        """What is chosen in the menus, for which there was no answer before."""
+        return self._chosen(self._known(state))
+
+    @_calm()
     def on_classes(self, state: ExploreState | None, classes: list[str] | None) -> list[Update]:
         """Only neighbours of some classes; nothing anew where the menu was left as it was."""
         state, chosen = self._known(state), tuple(classes or ())
@@ -378,7 +384,7 @@ class ExplorePage:
         try:
             return self._answer(state)
         except BusyError as error:
-            return [state, message_html(str(error)), *([gr.skip()] * 4)]
+            return [state, message_html(str(error), again=True), *([gr.skip()] * 4)]
 
     def _everything(self, state: ExploreState, opened: OpenGallery, problem: str = "") -> list[Update]:
         """The answer, and every menu as the state says; the menus alone where there is no answer for now."""
@@ -387,7 +393,7 @@ class ExplorePage:
         try:
             answer = self._answer(state)
         except BusyError as error:
-            answer = [state, message_html(str(error)), "", "", "", ""]
+            answer = [state, message_html(str(error), again=True), "", "", "", ""]
         if problem:
             answer[1] = problem + answer[1]
         parts = opened.searcher.measure.parts

@@ -8,7 +8,7 @@ import gradio as gr
 import numpy as np
 
 from app.compare.calmly import Handler, calmly
-from app.compare.results import message_html
+from app.compare.results import AGAIN_SCRIPT, message_html
 from app.compare.saving import save_script
 from app.lab.bench import LabBench
 from app.lab.results import levels_html, score_html, strip_html, verdict_html, view_html
@@ -47,6 +47,7 @@ element.addEventListener("click", event => {
   if (part) trigger("only", { part });
 });
 """
+
 
 _FAILED = "This failed on our side: try again, or another change; the log of the app says more"
 _RESULTS, _ALL = 6, 12  # outputs of an event: the results, and every menu with them
@@ -114,7 +115,7 @@ class LabPage:
                 with gr.Row(elem_id="lab-actions"):
                     surprise = gr.Button("Surprise me", variant="primary", elem_id="lab-surprise")
                     reset = gr.Button("Reset the bird", elem_id="lab-reset")
-                self.verdict = gr.HTML("", elem_id="lab-verdict")
+                self.verdict = gr.HTML("", elem_id="lab-verdict", js_on_load=AGAIN_SCRIPT)
         with gr.Row(elem_id="lab-scores"):
             self.score = gr.HTML(score_html(()), elem_id="lab-score")
             forget = gr.Button("Reset score", elem_id="lab-forget", size="sm")
@@ -161,6 +162,7 @@ class LabPage:
             show_progress="hidden",
             trigger_mode="always_last",
         )
+        self.verdict.again(self.on_again, now, results, **QUIET_MODEL_EVENT)
         self.outline.input(self.on_outline, now, results, **QUIET_MODEL_EVENT)
         forget.click(
             self.on_forget,
@@ -254,16 +256,13 @@ class LabPage:
     @_calm(_RESULTS)
     def on_outline(self, state: LabState | None, outline: bool) -> list[Update]:
         """The same maps with or without the true outline; what is no map stays."""
-        state = self._known(state)
-        result = self.bench.result(state)
-        return [
-            gr.skip(),
-            view_html(result, state, outline=outline),
-            strip_html(result, state, outline=outline),
-            verdict_html(result),
-            levels_html(result, state, outline=outline),
-            gr.skip(),
-        ]
+        _, *drawn, _ = self._results(self._known(state), outline)
+        return [gr.skip(), *drawn, gr.skip()]
+
+    @_calm(_RESULTS)
+    def on_again(self, state: LabState | None, outline: bool) -> list[Update]:
+        """What is chosen in the menus, for which there was no answer before."""
+        return self._results(self._known(state), outline)
 
     def on_forget(self, state: LabState | None) -> list[Update]:
         """The score starts again."""
@@ -274,7 +273,8 @@ class LabPage:
         try:
             result = self.bench.result(state)
         except BusyError as error:  # the menus show what was chosen: it stays chosen
-            return [state, gr.skip(), gr.skip(), message_html(str(error)), gr.skip(), gr.skip()]
+            problem = message_html(str(error), again=True)
+            return [state, gr.skip(), gr.skip(), problem, gr.skip(), gr.skip()]
         if result.place is not None:
             state = state.with_try(result.place)
         return [

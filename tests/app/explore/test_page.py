@@ -59,6 +59,17 @@ class TestOpening:
         assert chosen[STATE].classes == ("b",)
         assert explore.on_row(START, 3)[MESSAGE] == ""
 
+    def test_where_the_model_has_too_much_to_do_the_same_choice_can_be_tried_again(self, explore):
+        turnstile = explore.bench.open(START).bench.turnstile
+        turnstile.slots, turnstile.waiting, turnstile.patience_s = 1, 0, 0
+        with turnstile.turn(), ThreadPoolExecutor(1) as other:
+            opened = other.submit(explore.open, None).result()
+            chosen = other.submit(explore.on_classes, START, ["b"]).result()
+        assert all("data-again>Try again</button>" in shown[MESSAGE] for shown in (opened, chosen))
+        shown = explore.on_again(chosen[STATE])
+        assert (shown[MESSAGE], shown[STATE].classes) == ("", ("b",))
+        assert len(cards(shown)) == 5
+
     def test_a_choice_of_one_level_is_called_by_the_level(self, explore):
         choices = explore.open(None)[QUICK]["choices"]
         assert [words for words, _ in choices] == [

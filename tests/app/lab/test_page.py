@@ -166,6 +166,21 @@ class TestPage:
         shown = lab.on_outline(busy[STATE], False)
         assert "wing" in shown[VIEW] and "Too many" not in shown[VERDICT]
 
+    def test_where_the_model_has_too_much_to_do_the_same_choice_can_be_tried_again(self, checkpoint):
+        turnstile = Turnstile(slots=1, waiting=0, patience_s=0)
+        lab = LabPage(LabBench(checkpoint, turnstile=turnstile))
+        before = lab.on_open(False)[STATE]
+        with turnstile.turn(), ThreadPoolExecutor(1) as other:
+            busy = other.submit(change, lab, before, "wing", palette="snow").result()
+            still = other.submit(lab.on_again, busy[STATE], False).result()
+        assert all("data-again>Try again</button>" in shown[VERDICT] for shown in (busy, still))
+        shown = lab.on_again(still[STATE], False)
+        assert "data-again" not in shown[VERDICT]
+        assert "wing" in shown[VIEW] and [done.part for done in shown[STATE].tries] == ["beak", "wing"]
+
+    def test_what_went_wrong_for_another_reason_offers_no_second_try(self, lab, start):
+        assert "data-again" not in lab.on_species(start, False, "dodo")[VERDICT]
+
     def test_where_the_model_has_too_much_to_do_the_menus_are_there_to_try_again(self, checkpoint):
         turnstile = Turnstile(slots=1, waiting=0, patience_s=0)
         lab = LabPage(LabBench(checkpoint, turnstile=turnstile))
