@@ -1,3 +1,5 @@
+import contextlib
+import re
 import shutil
 import socket
 import subprocess
@@ -53,6 +55,8 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Milliseconds that a browser waits for anything. Nothing takes that long unless it never comes.
+PATIENCE = 120_000
 LIMITS = ServiceLimits(picture_bytes=2**20, request_bytes=4 * 2**20)
 PAIRS = PairDistribution((0.05, 0.3, 0.6), (0.4, 0.8, 1.6), same_count=40, different_count=400)
 
@@ -181,30 +185,36 @@ def payload(files):
 @pytest.fixture(scope="session")
 def address(checkpoint_file, tmp_path_factory):
     """Where the app is served, with a tiny model and no galleries but the demo."""
+    said = tmp_path_factory.mktemp("address") / "said.txt"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "app", "--checkpoint", str(checkpoint_file), "--port", str(port)]
     command += ["--galleries", str(tmp_path_factory.mktemp("galleries"))]
     command += ["--kept", str(tmp_path_factory.mktemp("kept"))]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    # Into a file: a pipe that nobody reads would fill up and hold the app.
+    with said.open("wb") as file:
+        server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=file)
+    server.stderr = said.open("rb")
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for(url, server)
         yield url
     finally:
         server.terminate()
-        server.wait(timeout=20)
+        server.wait(timeout=120)
+        server.stderr.close()
 
 
 @pytest.fixture(scope="session")
 def browser():
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     assert program, (
         "this test needs Chromium: install it (for instance apt-get install chromium) and run again"
     )
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=QUIET)
         yield browser
@@ -222,7 +232,7 @@ def visitor(browser):
 @pytest.fixture
 def visit(visitor, address):
     """Open a page of the app; afterwards nothing may have gone wrong unseen or left this machine."""
-    page = visitor.new_page()
+    page = new_page(visitor)
     troubles = watch(page)
 
     def go(path=""):
@@ -236,6 +246,150 @@ def visit(visitor, address):
     visitor.clear_cookies()
     page.close()
     assert real(troubles) == []
+
+
+@pytest.fixture
+def guest(browser):
+    """guest(**options): the page of somebody who has never been here; nothing of it is watched."""
+    pages = []
+
+    def come(**options):
+        pages.append(new_page(browser, **options))
+        return pages[-1]
+
+    yield come
+    for page in pages:
+        page.close()
+
+
+def new_page(place, **options):
+    """A page of a browser or of a visitor, for `settle` to wait for."""
+    page = place.new_page(**options)
+    page.set_default_timeout(PATIENCE)
+    page.add_init_script(f"({_ASKED})()")
+    return page
+
+
+# Knows in the page what was asked of the app and is not answered: streams may stay open longer than that.
+_ASKED = """() => {
+  const given = window.fetch, asked = window.unanswered = new Set(), answered = new Set();
+  const hear = async body => {
+    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const lines = (text + value).split("\\n");
+      text = lines.pop();
+      for (const line of lines) {
+        if (!line.includes("process_completed")) continue;
+        const { msg, event_id } = JSON.parse(line.slice("data:".length));
+        if (msg !== "process_completed") continue;
+        answered.add(event_id);
+        asked.delete(event_id);
+      }
+    }
+  };
+  const note = async (body, sent) => {
+    const { event_id } = await body.json();
+    if (event_id && !answered.has(event_id)) asked.add(event_id);
+    asked.delete(sent);
+  };
+  window.fetch = async (...values) => {
+    const path = new URL(values[0].url ?? values[0], location.href).pathname, sent = {};
+    if (path.endsWith("/queue/join")) asked.add(sent);
+    try {
+      const answer = await given(...values);
+      if (path.endsWith("/queue/join")) note(answer.clone(), sent).catch(() => asked.delete(sent));
+      if (path.endsWith("/queue/data")) hear(answer.clone().body).catch(() => {});  // aborted
+      return answer;
+    } catch (error) {
+      asked.delete(sent);
+      throw error;
+    }
+  };
+}"""
+
+# Comes back when everything is answered and for a while nothing has changed, moved, rolled or been loaded.
+_STILL = """async patience => {
+  const began = performance.now();
+  let quiet = 0, changed = false, place = "";
+  const observer = new MutationObserver(() => { changed = true; });
+  observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+  const coming = () => ({
+    "answers": window.unanswered.size,
+    "document": document.readyState !== "complete",
+    "fonts": document.fonts.status !== "loaded",
+    "pictures": [...document.images].filter(one => !one.complete && one.loading !== "lazy").length,
+    "motion": document.getAnimations()
+      .filter(one => one.playState === "running" && isFinite(one.effect?.getComputedTiming().endTime)).length,
+  });
+  while (quiet < 8) {
+    if (performance.now() - began > patience) throw new Error(`not at rest: ${JSON.stringify(coming())}`);
+    await new Promise(done => setTimeout(done, 20));
+    await Promise.race([new Promise(requestAnimationFrame), new Promise(done => setTimeout(done, 500))]);
+    const now = [scrollX, scrollY, innerWidth, innerHeight].join();
+    quiet = changed || now !== place || Object.values(coming()).some(Boolean) ? 0 : quiet + 1;
+    [changed, place] = [false, now];
+  }
+  observer.disconnect();
+}"""
+
+
+def settle(page):
+    """Wait until every answer has come, and the page shows it and is at rest."""
+    page.evaluate(_STILL, PATIENCE)
+
+
+JOINING = re.compile("/queue/join")  # how a page asks the app for an answer
+
+
+@contextlib.contextmanager
+def unanswered(page):
+    """What the page asks for meanwhile reaches the app only afterwards."""
+    held = []
+
+    def hold(route):
+        held.append(route)
+
+    page.route(JOINING, hold)
+    yield
+    for route in held:
+        route.continue_()
+    page.unroute(JOINING)
+
+
+_NOTE = """([selector, words, press]) => {
+  const note = { shown: false }, said = new RegExp(words);
+  const look = () => {
+    const found = [...document.querySelectorAll(selector)]
+      .some(one => one.checkVisibility({ visibilityProperty: true }) && said.test(one.textContent));
+    if (!found) return;
+    note.shown = true;
+    observer.disconnect();
+    if (press) document.querySelector(press).click();
+  };
+  const observer = new MutationObserver(look);
+  observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+  look();
+  return note;
+}"""
+
+
+def noted(page, selector, words="", press=None):
+    """From now on the page itself looks out for something that may be gone before anybody could look.
+
+    Args:
+        page: The page.
+        selector: What must be visible.
+        words: Pattern of what it must say.
+        press: What the page clicks at that very moment.
+
+    Returns:
+        Waits until it was shown, for however short a time.
+    """
+    note = page.evaluate_handle(_NOTE, [selector, words, press])
+    return lambda: page.wait_for_function("note => note.shown", arg=note)
 
 
 ENTERED, LEAVING = "the page is entered", "the page is being left"
@@ -284,14 +438,15 @@ def leaves(url):
 
 
 def wait_for(url, server):
-    for _ in range(240):
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
         assert server.poll() is None, f"the app ended: {server.stderr.read().decode()[-2000:]}"
         try:
             with urllib.request.urlopen(url, timeout=5):
                 return
         except OSError:
             time.sleep(0.25)
-    pytest.fail("the app did not answer within a minute")
+    pytest.fail("the app did not answer within four minutes")
 
 
 @pytest.fixture(scope="session")
@@ -325,10 +480,10 @@ def api_address(api_service):
     server = uvicorn.Server(uvicorn.Config(site, port=port, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not server.started and thread.is_alive() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert server.started, "the doors for programs did not open within a minute"
+    assert server.started, "the doors for programs did not open within four minutes"
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
-    thread.join(timeout=20)
+    thread.join(timeout=120)

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from app.learn.steps import STEPS
-from tests.app.conftest import real, watch
+from tests.app.conftest import new_page, real, settle, watch
 
 pytestmark = pytest.mark.browser
 
@@ -35,24 +35,25 @@ class Place:
 
 def open_experts(page, files):
     page.locator("#expert > button").click()
-    expect(page.locator("#details")).to_contain_text("Level 3, node", timeout=30_000)
+    expect(page.locator("#details")).to_contain_text("Level 3, node")
     page.locator("#ways > button").click()
     expect(page.locator("#method")).to_be_visible()
 
 
 def give_broken(page, files):
     page.locator("#picture-a input[type=file]").set_input_files(files["broken.jpg"])
-    expect(page.locator("#message [role=alert]")).to_be_visible(timeout=30_000)
+    expect(page.locator("#message [role=alert]")).to_be_visible()
 
 
 def give_broken_to_many(page, files):
     page.locator("input[type=file]").set_input_files([files["broken.jpg"], files["one.png"]])
-    expect(page.locator("#many-problems [role=alert]").first).to_be_visible(timeout=30_000)
+    expect(page.locator("#many-problems [role=alert]").first).to_be_visible()
 
 
 def change_bird(page, files):
     page.get_by_label("Show the true outline").check()
-    page.evaluate(STILL)
+    expect(page.locator(".lab-maps img").first).to_have_attribute("alt", re.compile("true place of"))
+    settle(page)
 
 
 PAGES = {
@@ -87,7 +88,7 @@ def shown(browser, address):
 
     def show(name):
         if name not in pages:
-            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            page = new_page(browser, viewport={"width": 1280, "height": 900})
             pages[name] = page, watch(page)
             page.goto(f"{address}/{PAGES[name].path}")
             settled(page, PAGES[name])
@@ -121,26 +122,26 @@ def test_no_page_has_a_grave_barrier_in_light_or_dark(visit, files, state):
 def test_no_step_of_the_tour_has_a_grave_barrier_in_light_or_dark(visit):
     page = go(visit, PAGES["learn"])
     for number in range(1, len(STEPS) + 1):
-        expect(page.locator(f'{LEARNT}[data-live="{number}"]')).to_be_visible(timeout=30_000)
+        expect(page.locator(f'{LEARNT}[data-live="{number}"]')).to_be_visible()
         assert barriers(page) == [], number
         page.keyboard.press("ArrowRight")
 
 
 @pytest.mark.parametrize("width", [390, 1024, 1280])
 @pytest.mark.parametrize("name", PLAIN)
-def test_no_plain_page_has_a_grave_barrier_at_any_width_in_light_or_dark(browser, address, name, width):
-    page = browser.new_page(viewport={"width": width, "height": 800})
+def test_no_plain_page_has_a_grave_barrier_at_any_width_in_light_or_dark(guest, address, name, width):
+    page = guest(viewport={"width": width, "height": 800})
     page.goto(f"{address}/{PLAIN[name]}")
     shades = set()
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
         page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")
+        settle(page)
         assert grave(page) == [], theme
         shades.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert len(shades) == 2
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator("main h1").count() == 1
-    page.close()
 
 
 @every_page
@@ -164,14 +165,14 @@ def test_everything_can_be_reached_by_the_tab_key_and_shows_that_it_is(visit, na
 @pytest.mark.parametrize("width", [390, 820, 1440])
 def test_nothing_has_to_be_scrolled_sideways(shown_page, width):
     shown_page.set_viewport_size({"width": width, "height": 900})
-    shown_page.evaluate(STILL)
+    settle(shown_page)
     assert shown_page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @every_page
 def test_text_may_be_twice_as_large(shown_page):
     shown_page.evaluate("document.documentElement.style.fontSize = '200%'")
-    shown_page.evaluate(STILL)
+    settle(shown_page)
     assert shown_page.evaluate("document.documentElement.scrollWidth") <= 1280
     assert shown_page.evaluate(CUT) == []
 
@@ -180,8 +181,8 @@ def test_text_may_be_twice_as_large(shown_page):
 def test_nothing_moves_for_those_who_asked_for_rest(visit, name):
     page = visit(PAGES[name].path)
     page.emulate_media(reduced_motion="reduce")
-    expect(page.locator(PAGES[name].ready).first).to_be_visible(timeout=60_000)
-    page.evaluate(STILL)
+    expect(page.locator(PAGES[name].ready).first).to_be_visible()
+    settle(page)
     assert page.evaluate(MOVING) == []
 
 
@@ -215,8 +216,8 @@ def go(visit, place):
 
 def settled(page, place):
     """The page once its results are there."""
-    expect(page.locator(place.ready).first).to_be_visible(timeout=60_000)
-    page.evaluate(STILL)
+    expect(page.locator(place.ready).first).to_be_visible()
+    settle(page)
     return page
 
 
@@ -226,7 +227,7 @@ def barriers(page):
     page.emulate_media(reduced_motion="reduce")  # colours half-way from one theme to the other are no finding
     for theme in ("light", "dark"):
         page.evaluate("dark => document.body.classList.toggle('dark', dark)", theme == "dark")
-        page.evaluate(STILL)
+        settle(page)
         found += [f"{theme}: {barrier}" for barrier in grave(page)]
     page.evaluate("document.body.classList.remove('dark')")
     return found
@@ -241,13 +242,6 @@ def grave(page):
         for node in rule["nodes"]
     ]
 
-
-# Resolves when nothing has changed for a while.
-STILL = """() => new Promise(done => {
-  let timer = setTimeout(done, 350);
-  new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(done, 350); })
-    .observe(document.body, { subtree: true, childList: true, attributes: true });
-})"""
 
 # By its words: components that are drawn anew have new ids.
 NAMED = """const named = e => {

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.app.conftest import noted, settle
+
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -25,15 +27,16 @@ def test_the_page_opens_with_a_query_answered(page):
     expect(page.locator(".explore-status")).to_contain_text("The 12 nearest of 359 pictures")
     expect(page.locator(".explore-query img")).to_be_visible()
     expect(page.locator("#explore-marks .near circle")).to_have_count(12)
-    assert page.locator(".explore-cards img").evaluate_all("all => all.every(i => i.naturalWidth > 60)")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.explore-cards img')].every(image => image.naturalWidth > 60)"
+    )
     assert distances(page) == sorted(distances(page))
     shoot(page, "opened")
 
 
 def test_the_page_is_legible_in_the_dark(visit):
     page = opened(visit("explore?__theme=dark"))
-    shade = "e => getComputedStyle(e).backgroundColor"
-    assert page.locator(".explore-cards li").first.evaluate(shade) == "rgb(24, 31, 36)"
+    expect(page.locator(".explore-cards li").first).to_have_css("background-color", "rgb(24, 31, 36)")
     shoot(page, "dark")
 
 
@@ -71,7 +74,10 @@ def test_sliders_order_anew(page):
     expect(page.locator(".explore-cards .score")).to_have_count(12)
     slider = page.locator("#explore-level-2 input[type=range]")
     slider.focus()
-    reorder(page, lambda: [page.keyboard.press("ArrowRight") for _ in range(10)])
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator(".explore-results")).to_have_attribute("data-link", re.compile("levels=1%2C0.5"))
+    settle(page)  # the last of ten answers
     assert rows(page) not in (before, alone)
     expect(page.locator("#explore-quick input:checked")).to_have_count(0)
     shoot(page, "weighted")
@@ -98,13 +104,14 @@ def test_leaving_the_menu_of_classes_changes_nothing(page):
     page.locator("#explore-classes input").focus()
     page.keyboard.press("Tab")
     expect(page.locator("#explore-classes input")).not_to_be_focused()
-    follow(page, page.locator("#explore-surprise").click)
-    assert len(asked) == 1  # by the surprise alone: what is asked first is sent first
+    follow(page, page.locator(".explore-cards .pick").first.click)
+    assert len(asked) == 1  # by the card alone: what is asked first is sent first
 
 
 @pytest.mark.parametrize("width", [1024, 1280])
 def test_the_menus_have_labels_of_one_line_and_room_for_what_they_offer(page, width):
     page.set_viewport_size({"width": width, "height": 800})
+    settle(page)
     labels = [page.locator(f"#explore-{menu} [data-testid=block-info]") for menu in ("gallery", "classes")]
     heights = [label.evaluate("e => e.getBoundingClientRect().height") for label in labels]
     assert heights[0] == pytest.approx(heights[1], abs=1)
@@ -127,6 +134,7 @@ def test_a_map_beside_the_neighbours_stays_where_it_is(page):
     assert page.evaluate("document.getElementById('explore-query').getBoundingClientRect().top") < 0
     follow(page, lambda: page.mouse.click(*dot(page, 200)))
     expect(page.locator(".explore-trail")).to_be_attached()
+    settle(page)
     assert page.evaluate("scrollY") == before
 
 
@@ -139,17 +147,16 @@ def test_the_map_works_by_keyboard(page):
     follow(page, lambda: page.keyboard.press("Enter"))
 
 
-def test_a_fingertip_finds_the_nearest_dot(browser, address):
-    context = browser.new_context(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
-    page = context.new_page()
+def test_a_fingertip_finds_the_nearest_dot(guest, address):
+    page = guest(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
     page.goto(f"{address}/explore")
     opened(page)
     page.locator("#explore-dots").scroll_into_view_if_needed()
+    settle(page)
     x, y = dot(page, 100)
     follow(page, lambda: page.touchscreen.tap(x + 1, y + 1))
     expect(page.locator("#explore-marks .here")).to_be_attached()
     expect(page.locator("#explore-query")).to_be_in_viewport()  # the map stands below all neighbours
-    context.close()
 
 
 def test_the_cards_work_by_keyboard(page):
@@ -165,7 +172,8 @@ def test_the_cards_work_by_keyboard(page):
 def test_an_upload_is_searched_for_and_compared(page, files):
     follow(page, lambda: upload(page, files["scan.tif"]))
     expect(page.locator(".explore-query")).to_contain_text("scan.tif")
-    assert page.locator(".explore-query img").evaluate("i => i.naturalWidth") == 160
+    picture = page.locator(".explore-query img")
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 160
     shoot(page, "uploaded")
     compare_first(page)
 
@@ -173,9 +181,9 @@ def test_an_upload_is_searched_for_and_compared(page, files):
 def test_a_broken_upload_is_explained_and_the_page_stays(page, files):
     before = rows(page)
     upload(page, files["broken.jpg"])
-    expect(page.locator("#explore-message [role=alert]")).to_contain_text("broken.jpg", timeout=15_000)
+    expect(page.locator("#explore-message [role=alert]")).to_contain_text("broken.jpg")
     assert rows(page) == before
-    follow(page, page.locator("#explore-surprise").click)
+    follow(page, page.locator(".explore-cards .pick").first.click)
     expect(page.locator("#explore-message [role=alert]")).to_have_count(0)
 
 
@@ -193,7 +201,7 @@ def test_a_card_leads_to_the_comparison_and_the_browser_leads_back(page):
 
 def test_more_neighbours_and_the_table_of_all(page, tmp_path):
     page.get_by_text("Show more").click()
-    expect(page.locator(".explore-cards li")).to_have_count(24, timeout=15_000)
+    expect(page.locator(".explore-cards li")).to_have_count(24)
     with page.expect_download() as download:
         page.get_by_text("Save as CSV").click()
     download.value.save_as(tmp_path / "table.csv")
@@ -207,13 +215,14 @@ def test_an_archive_becomes_a_gallery_that_opens(page, files, tmp_path):
     open_panel(page)
     fill(page, pack(tmp_path / "owls.zip", "streak*owl", files["broken.jpg"]), "Owls & co")
     shoot(page, "build")
+    can_be_stopped = noted(page, "#explore-stop:enabled")
     page.locator("#explore-start").click()
-    expect(page.locator("#explore-stop")).to_be_enabled()
+    can_be_stopped()
     report = page.locator(".explore-report")
-    expect(report).to_contain_text("Owls co is ready and open: 18 pictures (18 added)", timeout=30_000)
+    expect(report).to_contain_text("Owls co is ready and open: 18 pictures (18 added)")
     expect(report).to_contain_text("1 file could not be read")
     expect(report).to_contain_text("broken.jpg")
-    expect(page.locator(".explore-status")).to_contain_text("of 17 pictures", timeout=15_000)
+    expect(page.locator(".explore-status")).to_contain_text("of 17 pictures")
     expect(page.locator("#explore-gallery input")).to_have_value("Owls co")
     expect(page.locator("#explore-level-3")).to_be_visible()
     shoot(page, "built")
@@ -226,15 +235,14 @@ def test_an_archive_becomes_a_gallery_that_opens(page, files, tmp_path):
 def test_a_build_shows_its_progress_and_can_be_cancelled(page, tmp_path):
     open_panel(page)
     fill(page, pack(tmp_path / "birds.zip", "*"), "never")
+    told = "#explore-progress:has(progress)"
+    progress = noted(page, told, r"\d+ of 360 pictures, (\d+ a second|one in)", press="#explore-stop")
     page.locator("#explore-start").click()
-    progress = page.locator("#explore-progress")
-    expect(progress).to_contain_text(re.compile(r"\d+ of 360 pictures, \d+ a second"), timeout=30_000)
-    expect(progress.locator("progress")).to_be_visible()
-    shoot(page, "building")
-    page.locator("#explore-stop").click()
-    expect(progress).to_contain_text("stopped, as you asked", timeout=30_000)
+    progress()
+    expect(page.locator("#explore-progress")).to_contain_text("stopped, as you asked")
     expect(page.locator("#explore-start")).to_be_enabled()
     page.locator("#explore-gallery input").click()
+    expect(page.get_by_role("option").first).to_be_visible()
     expect(page.get_by_role("option", name="never")).to_have_count(0)
 
 
@@ -247,12 +255,13 @@ def test_a_mistake_in_the_panel_is_answered_calmly(page):
 
 def test_a_look_that_is_stopped_says_so_and_the_method_stays(page):
     before = distances(page)
-    choose_method(page, "tiny")
-    page.locator("#explore-stop-view").click(timeout=30_000)
+    stopped = noted(page, "#explore-stop-view", press="#explore-stop-view")
+    choose_method(page, "default")
+    stopped()
     said = page.locator("#explore-message [role=alert]")
-    expect(said).to_contain_text("stopped, as you asked", timeout=60_000)
-    expect(page.locator("#explore-method input")).to_have_value(re.compile("aviary"), timeout=30_000)
-    page.wait_for_timeout(1500)  # a choice is told twice, and answered twice
+    expect(said).to_contain_text("stopped, as you asked")
+    expect(page.locator("#explore-method input")).to_have_value(re.compile("aviary"))
+    settle(page)  # a choice is told twice, and answered twice
     expect(said).to_be_visible()
     assert distances(page) == before
 
@@ -260,11 +269,11 @@ def test_a_look_that_is_stopped_says_so_and_the_method_stays(page):
 def test_another_method_looks_at_the_gallery_and_the_picture_stays(page):
     follow(page, page.locator(".explore-cards .pick").nth(3).click)
     shown, before = page.locator(".explore-query strong").inner_text(), distances(page)
+    progress, can_be_stopped = noted(page, "#explore-message progress"), noted(page, "#explore-stop-view")
     choose_method(page, "tiny")
-    expect(page.locator("#explore-message progress")).to_be_visible(timeout=30_000)
-    expect(page.locator("#explore-stop-view")).to_be_visible()
-    shoot(page, "looking")
-    expect(page).to_have_url(re.compile("method=tiny"), timeout=90_000)
+    progress()
+    can_be_stopped()
+    expect(page).to_have_url(re.compile("method=tiny"))
     expect(page.locator(".explore-query strong")).to_have_text(shown)
     expect(page.locator("#explore-level-3")).to_be_visible()
     expect(page.locator("#explore-stop-view")).to_be_hidden()
@@ -283,14 +292,15 @@ def test_nothing_is_cut_off(page, width):
     page.set_viewport_size({"width": width, "height": 800})
     follow(page, page.locator(".explore-cards .pick").first.click)
     open_panel(page)
-    page.wait_for_timeout(300)
+    settle(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("window.scrollX") == 0
     shoot(page, f"width-{width}")
 
 
 def opened(page):
-    expect(page.locator(".explore-cards li").first).to_be_visible(timeout=60_000)
+    expect(page.locator(".explore-cards li").first).to_be_visible()
+    settle(page)
     return page
 
 
@@ -319,7 +329,7 @@ def follow(page, action):
     """Do something and wait until the page shows another query with its neighbours."""
     before = page.locator(".explore-query").get_attribute("data-query")
     reorder(page, action)
-    expect(page.locator(".explore-query")).not_to_have_attribute("data-query", before, timeout=15_000)
+    expect(page.locator(".explore-query")).not_to_have_attribute("data-query", before)
 
 
 def reorder(page, action):
@@ -327,7 +337,7 @@ def reorder(page, action):
     answer = page.locator(".explore-results")
     before = answer.get_attribute("data-link")
     action()
-    expect(answer).not_to_have_attribute("data-link", before, timeout=15_000)
+    expect(answer).not_to_have_attribute("data-link", before)
 
 
 def upload(page, path):
@@ -340,7 +350,7 @@ def compare_first(page):
     """Open the nearest neighbour in Compare: both pages give one distance."""
     expected = distances(page)[0]
     page.locator(".explore-cards .compare").first.click()
-    expect(page.locator("#distance")).to_be_visible(timeout=30_000)
+    expect(page.locator("#distance")).to_be_visible()
     expect(page.locator("#picture-a img")).to_be_visible()
     expect(page.locator("#picture-b img")).to_be_visible()
     expect(page.locator("#origin")).to_contain_text("Back to Explore")
@@ -357,6 +367,7 @@ def dot(page, row):
 
 def click_dot(page, row):
     page.locator("#explore-dots").scroll_into_view_if_needed()
+    settle(page)
     page.mouse.click(*dot(page, row))
 
 
@@ -367,7 +378,9 @@ def open_panel(page):
 
 def fill(page, archive, name):
     page.locator("#explore-archive input[type=file]").set_input_files(archive)
-    expect(page.locator("#explore-archive")).to_contain_text(archive.name[:4], timeout=15_000)
+    # Its name is there from the start of the upload, its link from the end.
+    expect(page.locator("#explore-archive [data-testid=download-link]")).to_be_visible()
+    expect(page.locator("#explore-archive")).to_contain_text(archive.name[:4])
     page.locator("#explore-name textarea, #explore-name input").first.fill(name)
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.app.conftest import settle
+
 pytestmark = pytest.mark.browser
 
 SHOTS = Path(__file__).resolve().parents[3] / "artifacts"
@@ -14,7 +16,8 @@ SHOTS = Path(__file__).resolve().parents[3] / "artifacts"
 @pytest.fixture
 def page(visit):
     page = visit("lab")
-    expect(page.locator("#lab-distance")).to_be_visible(timeout=30_000)
+    expect(page.locator("#lab-distance")).to_be_visible()
+    settle(page)
     return page
 
 
@@ -29,7 +32,7 @@ def test_the_page_opens_with_a_change_to_look_at(page):
 
 def test_the_first_thing_that_a_visitor_changes_is_scored(page):
     choose(page, "part", "tail")
-    expect(page.locator("#lab-form input[value=streamer]")).to_be_attached(timeout=15_000)
+    expect(page.locator("#lab-form input[value=streamer]")).to_be_attached()
     follow(page, lambda: choose(page, "palette", "royal"))
     expect(page.locator("[data-tries]")).to_have_attribute("data-tries", "2")
     expect(page.locator(".lab-birds")).not_to_contain_text("Beak")
@@ -47,15 +50,15 @@ def test_of_two_changed_parts_one_is_kept_by_a_button(page):
 def test_the_pages_lead_to_each_other(visit):
     page = visit()
     page.get_by_role("link", name="Bird lab").click()
-    expect(page.locator("#lab-distance")).to_be_visible(timeout=30_000)
+    expect(page.locator("#lab-distance")).to_be_visible()
     page.get_by_role("link", name="Compare", exact=True).click()
-    expect(page.locator("#distance")).to_be_visible(timeout=30_000)
+    expect(page.locator("#distance")).to_be_visible()
 
 
 def test_a_change_is_drawn_measured_and_scored(page):
     reset(page)
     choose(page, "part", "tail")
-    expect(page.locator("#lab-form input[value=streamer]")).to_be_attached(timeout=15_000)
+    expect(page.locator("#lab-form input[value=streamer]")).to_be_attached()
     follow(page, lambda: choose(page, "palette", "royal"))
     expect(page.locator(".lab-birds")).to_contain_text("Tail: leaf became royal")
     expect(page.locator(".lab-spot")).to_contain_text("tail")
@@ -63,22 +66,20 @@ def test_a_change_is_drawn_measured_and_scored(page):
     assert distance(page) > 0
     assert bars_sum(page) == pytest.approx(distance(page), rel=1e-9)
     page.get_by_label("Show the true outline").check()
-    expect(page.locator(".lab-maps img").first).to_have_attribute(
-        "alt", re.compile("true place of tail"), timeout=15_000
-    )
+    expect(page.locator(".lab-maps img").first).to_have_attribute("alt", re.compile("true place of tail"))
     shoot(page, "changed")
 
 
 def test_the_same_change_counts_once(page):
     reset(page)
     page.locator("#lab-forget").click()
-    expect(page.locator("#lab-score")).to_contain_text("No change scored yet", timeout=15_000)
+    expect(page.locator("#lab-score")).to_contain_text("No change scored yet")
     for _ in range(2):
         follow(page, lambda: choose(page, "palette", "gold"))
         follow(page, lambda: choose(page, "palette", "rose"))
     expect(page.locator("[data-tries]")).to_have_attribute("data-tries", "1")
     page.locator("#lab-forget").click()
-    expect(page.locator("#lab-score")).to_contain_text("No change scored yet", timeout=15_000)
+    expect(page.locator("#lab-score")).to_contain_text("No change scored yet")
 
 
 def test_a_reset_bird_is_identical(page):
@@ -88,6 +89,7 @@ def test_a_reset_bird_is_identical(page):
 
 
 def test_a_surprise_changes_one_part_and_shows_its_menus(page):
+    reset(page)  # what the page opens with could come as a surprise as well
     follow(page, page.locator("#lab-surprise").click)
     key = page.locator(".lab-birds").get_attribute("data-key")
     part, look = key.rsplit("|", 1)[1].split("=")
@@ -122,6 +124,7 @@ def test_the_saved_page_has_no_buttons_which_nothing_would_answer(page, tmp_path
 
 def test_the_menus_work_by_keyboard(page):
     reset(page)
+    expect(page.locator("#lab-palette input[value=rose]")).to_be_checked()
     page.locator("#lab-palette input:checked").focus()
     follow(page, lambda: page.keyboard.press("ArrowRight"))
     expect(page.locator(".lab-birds")).to_contain_text("Beak: rose became")
@@ -131,11 +134,11 @@ def test_the_menus_work_by_keyboard(page):
 def test_nothing_is_cut_off_on_a_narrow_screen_and_the_birds_stay_in_view(page, width):
     page.set_viewport_size({"width": width, "height": 800})
     page.locator("#lab-actions").scroll_into_view_if_needed()
-    page.mouse.wheel(0, 150)
-    page.wait_for_timeout(300)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.evaluate("scrollBy({ top: 150, behavior: 'instant' })")
     strip = page.locator("#lab-strip")
     expect(strip.locator("img")).to_have_count(4)
+    settle(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert strip.evaluate("e => e.getBoundingClientRect().top") >= 0
     shoot(page, f"width-{width}")
 
@@ -149,13 +152,13 @@ def follow(page, action):
     birds = page.locator(".lab-birds")
     before = birds.get_attribute("data-key")
     action()
-    expect(birds).not_to_have_attribute("data-key", before, timeout=15_000)
+    expect(birds).not_to_have_attribute("data-key", before)
 
 
 def change_two(page):
     for part, shape, palette in (("tail", "streamer", "royal"), ("beak", "hook", "gold")):
         choose(page, "part", part)
-        expect(page.locator(f"#lab-form input[value={shape}]")).to_be_attached(timeout=15_000)
+        expect(page.locator(f"#lab-form input[value={shape}]")).to_be_attached()
         follow(page, lambda palette=palette: choose(page, "palette", palette))
 
 

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.learn.steps import STEPS
+from tests.app.conftest import settle, unanswered
 
 pytestmark = pytest.mark.browser
 
@@ -80,10 +81,10 @@ def test_going_on_without_waiting_ends_at_the_last_step_asked_for(page):
 
 
 def test_a_step_shows_its_words_at_once(visit):
-    page = visit("learn?step=3")
-    expect(page.get_by_role("heading", level=2)).to_have_text(STEPS[2].title)
-    page.keyboard.press("ArrowRight")
-    expect(page.get_by_role("heading", level=2)).to_have_text(STEPS[3].title, timeout=200)
+    page = opened(visit("learn?step=3"), 3)
+    with unanswered(page):
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_role("heading", level=2)).to_have_text(STEPS[3].title)
     opened(page, 4)
 
 
@@ -161,7 +162,7 @@ def test_a_choice_shows_one_view_at_a_time_by_the_arrow_keys(visit, step, choice
 def test_the_last_step_leads_to_the_pair_on_the_compare_page(visit):
     page = opened(visit("learn?step=8"), 8)
     page.locator(".learn-doors a", has_text="The pair of this tour").click()
-    expect(page.locator("#distance")).to_be_visible(timeout=30_000)
+    expect(page.locator("#distance")).to_be_visible()
     expect(page.locator("#picture-b img").first).to_have_attribute("src", re.compile(r"jay-grey"))
 
 
@@ -171,6 +172,7 @@ def test_nothing_is_cut_off_on_any_screen(visit, width):
     page.set_viewport_size({"width": width, "height": 800})
     for number in range(1, LAST + 1):
         opened(page, number)
+        settle(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, number
         page.keyboard.press("ArrowRight")
 
@@ -178,7 +180,7 @@ def test_nothing_is_cut_off_on_any_screen(visit, width):
 def opened(page, number):
     """Wait until a step is shown whole."""
     live = page.locator(f'#learn-live:not([data-stale]) [data-live="{number}"]:not([data-busy])')
-    expect(live).to_be_visible(timeout=30_000)
+    expect(live).to_be_visible()
     return page
 
 

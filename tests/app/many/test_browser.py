@@ -9,6 +9,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from avsl_core.explain.record import read_record
+from tests.app.conftest import settle
 
 pytestmark = pytest.mark.browser
 
@@ -16,13 +17,15 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def many(visit):
     page = visit("many")
-    expect(page.locator(".many-table tbody tr")).to_have_count(8, timeout=60_000)
+    expect(page.locator(".many-table tbody tr")).to_have_count(8)
+    settle(page)
     return page
 
 
 def uploaded(page, paths):
     page.locator("input[type=file]").first.set_input_files([str(path) for path in paths])
-    expect(page.locator(".many-table tbody tr")).to_have_count(len(paths), timeout=60_000)
+    expect(page.locator(".many-table tbody tr")).to_have_count(len(paths))
+    settle(page)
 
 
 def test_the_tree_lies_beside_the_rows_that_it_joins(many):
@@ -56,7 +59,7 @@ def test_a_cell_opens_its_pair_on_the_compare_page(many):
     many.keyboard.press("Enter")
     expect(many).to_have_url(re.compile(r"/\?a=[0-9a-f]{32}&b=[0-9a-f]{32}&method="))
     shown = many.locator("#distance")
-    expect(shown).to_be_visible(timeout=60_000)
+    expect(shown).to_be_visible()
     assert float(shown.get_attribute("data-value")) == pytest.approx(distance, abs=1e-3)
 
 
@@ -65,20 +68,20 @@ def test_own_pictures_are_compared_and_the_address_restores_them(many, collectio
     names = many.locator(".many-table tbody th span").all_inner_texts()
     expect(many).to_have_url(re.compile(r"\?set=([0-9a-f]{32},){5}[0-9a-f]{32}&method="))
     many.reload()
-    expect(many.locator(".many-table tbody tr")).to_have_count(6, timeout=60_000)
+    expect(many.locator(".many-table tbody tr")).to_have_count(6)
     assert many.locator(".many-table tbody th span").all_inner_texts() == names
 
 
 def test_a_broken_picture_is_named_while_the_rest_is_compared(many, collection, files):
     paths = [*sorted(collection.glob("*/*.png"))[:3], files["broken.jpg"]]
     many.locator("input[type=file]").first.set_input_files([str(path) for path in paths])
-    expect(many.locator("#many-problems [role=alert]")).to_contain_text("broken.jpg", timeout=60_000)
+    expect(many.locator("#many-problems [role=alert]")).to_contain_text("broken.jpg")
     expect(many.locator(".many-table tbody tr")).to_have_count(3)
 
 
 def test_after_too_few_pictures_the_set_before_stays_and_is_said_to(many, files):
     many.locator("input[type=file]").first.set_input_files([str(files["one.png"])])
-    expect(many.locator("#many-problems")).to_contain_text("the set before", timeout=60_000)
+    expect(many.locator("#many-problems")).to_contain_text("the set before")
     expect(many.locator(".many-table tbody tr")).to_have_count(8)
 
 
@@ -93,6 +96,7 @@ def test_the_distances_are_saved_as_a_table(many):
 @pytest.mark.parametrize("width", [390, 820, 1280])
 def test_the_table_scrolls_and_the_page_does_not(many, width):
     many.set_viewport_size({"width": width, "height": 800})
+    settle(many)
     assert many.evaluate("document.documentElement.scrollWidth") <= width
     if width == 390:
         box = many.locator(".many-scroll")
@@ -107,13 +111,14 @@ def test_the_table_scrolls_and_the_page_does_not(many, width):
 @pytest.fixture
 def compared(visit):
     page = visit()
-    expect(page.locator("#distance")).to_be_visible(timeout=60_000)
+    expect(page.locator("#distance")).to_be_visible()
+    settle(page)
     return page
 
 
 @pytest.mark.parametrize(("button", "ending"), [("report", "html"), ("sheet", "png"), ("record", "json")])
 def test_every_file_is_one_click_away(compared, button, ending):
-    with compared.expect_download(timeout=60_000) as download:
+    with compared.expect_download() as download:
         compared.locator(f"#take-{button}").click()
     assert download.value.suggested_filename.endswith(f".{ending}")
     data = download.value.path().read_bytes()
@@ -126,11 +131,10 @@ def test_every_file_is_one_click_away(compared, button, ending):
         assert Image.open(io.BytesIO(data)).size == (1920, 1080)
 
 
-def test_the_report_opens_by_itself_and_asks_for_nothing(compared, browser):
-    with compared.expect_download(timeout=60_000) as download:
+def test_the_report_opens_by_itself_and_asks_for_nothing(compared, guest):
+    with compared.expect_download() as download:
         compared.locator("#take-report").click()
-    context = browser.new_context(java_script_enabled=False, offline=True)
-    page = context.new_page()
+    page = guest(java_script_enabled=False, offline=True)
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.set_content(download.value.path().read_text(encoding="utf-8"))
@@ -138,26 +142,21 @@ def test_the_report_opens_by_itself_and_asks_for_nothing(compared, browser):
     broken = page.evaluate("[...document.images].filter(image => !image.naturalWidth).length")
     assert broken == 0
     assert [url for url in asked if not url.startswith("data:")] == []
-    context.close()
 
 
-def test_a_link_opens_the_same_comparison_for_somebody_else(compared, files, browser):
+def test_a_link_opens_the_same_comparison_for_somebody_else(compared, files, guest):
     for side, name in (("a", "one.png"), ("b", "two.jpg")):
         before = compared.locator("#distance").get_attribute("data-value")
         compared.locator(f"#picture-{side}").get_by_label("Remove Image").click()
-        compared.wait_for_timeout(300)
+        expect(compared.locator("#verdict")).to_contain_text("as soon as both pictures")
+        settle(compared)
         compared.locator(f"#picture-{side} input[type=file]").first.set_input_files(str(files[name]))
-        compared.wait_for_function(
-            "before => { const shown = document.querySelector('#distance');"
-            " return shown && shown.dataset.value !== before; }",
-            arg=before,
-            timeout=60_000,
-        )
+        expect(compared.locator("#distance")).not_to_have_attribute("data-value", before)
+        settle(compared)
     distance = compared.locator("#distance").get_attribute("data-value")
     compared.locator("#take-link").click()
     field = compared.locator("#take-delivery input")
-    expect(field).to_have_value(re.compile(r"^http://127\.0\.0\.1:\d+/\?a=[0-9a-f]{32}&b="), timeout=60_000)
-    other = browser.new_page()
+    expect(field).to_have_value(re.compile(r"^http://127\.0\.0\.1:\d+/\?a=[0-9a-f]{32}&b="))
+    other = guest()
     other.goto(field.input_value())
-    expect(other.locator("#distance")).to_have_attribute("data-value", distance, timeout=60_000)
-    other.close()
+    expect(other.locator("#distance")).to_have_attribute("data-value", distance)
