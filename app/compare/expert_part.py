@@ -60,14 +60,15 @@ class ExpertPart:
         """
         inside = [self.level, self.node, self.details]
         given = [*pictures, method]
+        latest = {**options, "trigger_mode": "always_last"}
         for event in compared:
-            event.then(self.on_compared, [*given, self.opened], [self.part, *inside], **options)
+            event.then(self.on_compared, [*given, self.opened], [self.part, *inside], **latest)
         self.part.expand(self.on_expand, given, [self.opened, *inside], **options)
         self.part.collapse(lambda: False, None, [self.opened], queue=False, api_visibility="private")
         leads(self._on_nodes, given, [self.opened, self.part, *inside], **options)
         chosen = [*pictures, self.level, self.node, method]
-        self.level.input(self.on_level, chosen, [self.node, self.details], **options)
-        self.node.input(self.on_node, chosen, [self.details], **options)
+        self.level.input(self.on_level, chosen, [self.node, self.details], **latest)
+        self.node.input(self.on_node, chosen, [self.details], **latest)
 
     def on_compared(self, a: Any, b: Any, method: object = "", opened: object = True) -> list[Update]:
         """Another comparison: is there anything to look into, and what, if the part is open?"""

@@ -116,6 +116,8 @@ class ComparePage:
         results = [self.message, self.verdict, self.touch, self.steps, self.numbers]
         options: dict[str, Any] = {**MODEL_EVENT, "preprocess": False, "show_progress_on": self.verdict}
         hidden: dict[str, Any] = {**MODEL_EVENT, "preprocess": False, "show_progress": "hidden"}
+        # What is given while an earlier comparison is under way is compared as well.
+        again: dict[str, Any] = {**options, "trigger_mode": "always_last"}
         inputs = [*pictures, *methods]
         everything = [*pictures, *results, self.origin]
         # Removing a picture announces itself before the value is gone: only the next step sees the new state.
@@ -123,7 +125,7 @@ class ComparePage:
             [self.a.input, self.b.input, compare.click], None, js="() => {}", api_visibility="private"
         )
         after = [
-            given.then(self.on_pictures, inputs, [*pictures, *results], **options),
+            given.then(self.on_pictures, inputs, [*pictures, *results], **again),
             swap.click(self.on_swap, inputs, [*pictures, *results], **options),
             gr.on(
                 [self.method.input, self.beside.input],

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from avsl_core import compare
-from tests.app.conftest import settle
+from tests.app.conftest import JOINING, settle, unanswered
 
 pytestmark = pytest.mark.browser
 
@@ -43,6 +43,18 @@ def test_two_uploads_are_compared_without_a_further_click(page, files, checkpoin
         "cells => cells.map(cell => cell.firstChild.textContent)")]  # fmt: skip
     assert sum(printed) == pytest.approx(float(page.locator("#distance").inner_text()), abs=1e-9)
     shoot(page, "uploaded")
+
+
+def test_a_picture_that_is_given_while_another_is_compared_is_compared_too(page, files, checkpoint):
+    opened(page)
+    with unanswered(page):
+        with page.expect_request(JOINING):
+            upload(page, "a", files["one.png"])
+        upload(page, "b", files["two.jpg"])
+        expect(page.locator("#picture-b img")).to_have_attribute("src", re.compile("two.jpg"))
+    settle(page)
+    expected = compare(checkpoint, files["one.png"], files["two.jpg"]).distance
+    assert distance(page) == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_broken_file_is_explained_and_the_page_goes_on(page, files):
