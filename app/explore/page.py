@@ -178,8 +178,11 @@ class ExplorePage:
         yield [gr.skip(), None, gr.update(visible=False)]
 
     def on_method(self, state: ExploreState | None, method: object) -> Iterator[list[Update]]:
-        """Let another method see the gallery, unless it has, telling how far it has come."""
-        yield ["", None, gr.update(visible=False)]
+        """Let another method see the gallery, unless it has, telling how far it has come.
+
+        The menu tells a choice twice at once: the second time must not hide the button to stop the first.
+        """
+        yield ["", gr.skip(), gr.skip()]
         yield from self.looks.look(self._known(state).gallery, method)
         yield [gr.skip(), None, gr.update(visible=False)]
 
