@@ -1,7 +1,6 @@
 import contextlib
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -44,6 +43,7 @@ from avsl_core.models import (
     RamlConfig,
     RamlModel,
 )
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = [
@@ -186,9 +186,7 @@ def payload(files):
 def address(checkpoint_file, tmp_path_factory):
     """Where the app is served, with a tiny model and no galleries but the demo."""
     said = tmp_path_factory.mktemp("address") / "said.txt"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "app", "--checkpoint", str(checkpoint_file), "--port", str(port)]
     command += ["--galleries", str(tmp_path_factory.mktemp("galleries"))]
     command += ["--kept", str(tmp_path_factory.mktemp("kept"))]
@@ -474,9 +472,7 @@ def api_address(api_service):
     site = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     add_doors(site, api_service)
     gr.mount_gradio_app(site, blocks, "/", ssr_mode=False, mcp_server=False, show_error=False)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = uvicorn.Server(uvicorn.Config(site, port=port, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()

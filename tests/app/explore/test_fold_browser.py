@@ -5,22 +5,23 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.app.conftest import settle
+
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def narrow(browser, address):
-    """The page, 390 pixels wide, opened with a query of its own."""
-    context = browser.new_context(viewport={"width": 390, "height": 844})
+def narrow(guest, address):
+    """The page, 390 pixels wide."""
 
-    def open_page(query=""):
-        page = context.new_page()
-        page.goto(f"{address}/explore{query}")
-        expect(page.locator(".explore-cards li").first).to_be_visible(timeout=60_000)
+    def open_page():
+        page = guest(viewport={"width": 390, "height": 844})
+        page.goto(f"{address}/explore")
+        expect(page.locator(".explore-cards li").first).to_be_visible()
+        settle(page)
         return page
 
-    yield open_page
-    context.close()
+    return open_page
 
 
 def test_on_a_phone_the_neighbours_come_early(narrow):
@@ -66,13 +67,14 @@ def test_a_choice_of_classes_is_not_folded_away(narrow):
     page.get_by_role("option").first.click()
     expect(page).to_have_url(re.compile("classes="))
     page.reload()
-    expect(page.locator("#explore-classes .token")).to_be_visible(timeout=60_000)
+    expect(page.locator("#explore-classes .token")).to_be_visible()
     expect(page.locator("#explore-menus-fold")).to_be_hidden()
 
 
 def test_where_there_is_room_nothing_is_folded(visit):
     page = visit("explore")
-    expect(page.locator(".explore-cards li").first).to_be_visible(timeout=60_000)
+    expect(page.locator(".explore-cards li").first).to_be_visible()
+    settle(page)
     for part in ("method", "classes", "quick", "level-1"):
         expect(page.locator(f"#explore-{part}")).to_be_visible()
     expect(page.locator(".explore-fold")).to_have_count(2)

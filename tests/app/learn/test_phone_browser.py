@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.app.conftest import settle
+
 pytestmark = pytest.mark.browser
 
 PLACES = """() => [...document.querySelectorAll(".learn-pair, .learn-say, .learn-foot")]
@@ -16,11 +18,11 @@ def step(visit):
     def open_step(number):
         page = visit(f"learn?step={number}")
         page.set_viewport_size({"width": 390, "height": 844})
-        expect(page.locator(f'[data-live="{number}"]:not([data-busy])')).to_be_visible(timeout=30_000)
+        expect(page.locator(f'[data-live="{number}"]:not([data-busy])')).to_be_visible()
+        settle(page)
         return page
 
-    yield open_step
-    visit().set_viewport_size({"width": 1280, "height": 900})
+    return open_step
 
 
 def test_nothing_moves_when_a_guess_is_made(step):
@@ -28,6 +30,7 @@ def test_nothing_moves_when_a_guess_is_made(step):
     before = page.evaluate(PLACES)
     page.locator("[data-guess]").first.click()
     expect(page.locator(".learn-number").first).to_be_visible()
+    settle(page)
     assert page.evaluate(PLACES) == pytest.approx(before, abs=1)
 
 

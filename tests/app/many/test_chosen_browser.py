@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.many.bench import SETS
+from tests.app.conftest import settle
 
 pytestmark = pytest.mark.browser
 
@@ -12,12 +13,13 @@ def shows(page, name):
     """Wait until the buttons say that this set is shown, or none."""
     for one in SETS:
         pressed = str(one.name == name).lower()
-        expect(page.locator(f"#many-{one.name}")).to_have_attribute("aria-pressed", pressed, timeout=60_000)
+        expect(page.locator(f"#many-{one.name}")).to_have_attribute("aria-pressed", pressed)
 
 
 def test_the_button_of_the_set_that_is_shown_says_so(visit, files):
     page = visit("many")
     shows(page, "birds")
+    settle(page)
     accent = page.locator("#many-birds").evaluate("e => getComputedStyle(e).borderColor")
     assert accent != page.locator("#many-things").evaluate("e => getComputedStyle(e).borderColor")
     page.locator("#many-things").click()
