@@ -98,7 +98,7 @@ def sinkhorn(
     if _compilable(S, u, v):
         from avsl_core.functional.lanes import plans_in_place
 
-        T = torch.empty(S.shape, dtype=S.dtype)
+        T = S.new_empty(S.shape)  # on the CPU, whatever torch makes tensors on by itself
         for start in range(0, len(S), _PAIRS):
             some = slice(start, start + _PAIRS)
             kernel = torch.sub(S[some], 1.0, out=T[some]).div_(temperature).exp_()

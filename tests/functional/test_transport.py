@@ -166,6 +166,12 @@ class TestCompiledSteps:
         AF.sinkhorn(S, u, v)
         assert all(torch.equal(one, other) for one, other in zip((S, u, v), kept, strict=True))
 
+    def test_they_stay_on_the_cpu_where_torch_makes_tensors_elsewhere(self):
+        products = AF.structural_products(*problem(pairs=3))
+        expected = AF.structural_plan(products)
+        with torch.device("meta"):
+            assert_close(AF.structural_plan(products), expected)
+
     def test_they_serve_where_no_folder_for_them_can_be_written(self):
         """Numba says so by an error as soon as a function is to be kept; here no place is offered to it."""
         code = "import avsl_core.functional.lanes as lanes; print(type(lanes._run._cache).__name__)"
