@@ -7,6 +7,11 @@ element.addEventListener("click", event => {
   const fold = event.target.closest(".explore-fold");
   if (fold) fold.setAttribute("aria-expanded", String(fold.getAttribute("aria-expanded") !== "true"));
 });
+const menus = element.closest("#explore-choose");
+// What a choice kept in view does not fold away in the hand of who takes the choice back.
+if (menus) new MutationObserver(() => {
+  if (menus.querySelector(".token")) element.querySelector(".explore-fold").setAttribute("aria-expanded", "true");
+}).observe(menus, { childList: true, subtree: true });
 """
 """Of what opens a part of the controls on narrow screens; the style sheet shows and hides the part."""
 

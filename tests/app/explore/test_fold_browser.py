@@ -60,7 +60,7 @@ def test_what_a_fold_holds_works_and_stays_open(narrow):
     expect(page.locator("#explore-level-2")).to_be_visible()
 
 
-def test_a_choice_of_classes_is_not_folded_away(narrow):
+def test_a_choice_of_classes_is_not_folded_away_nor_when_it_is_taken_back(narrow):
     page = narrow()
     page.get_by_role("button", name="Method and classes", exact=True).click()
     page.locator("#explore-classes input").click()
@@ -69,6 +69,10 @@ def test_a_choice_of_classes_is_not_folded_away(narrow):
     page.reload()
     expect(page.locator("#explore-classes .token")).to_be_visible()
     expect(page.locator("#explore-menus-fold")).to_be_hidden()
+    page.locator("#explore-classes .token-remove").first.click()
+    expect(page.locator("#explore-classes .token")).to_have_count(0)
+    expect(page.get_by_role("button", name="Method and classes")).to_have_attribute("aria-expanded", "true")
+    expect(page.locator("#explore-classes")).to_be_visible()
 
 
 def test_where_there_is_room_nothing_is_folded(visit):
