@@ -269,8 +269,8 @@ class TestTheMap:
         drawn = spread(places)
         apart = np.abs(drawn[:, None] - drawn[None]).max(axis=2)[~np.eye(13, dtype=bool)]
         assert apart.min() > 124
-        assert (drawn > 52).all()
-        assert (drawn < [948, 628]).all()
+        assert (drawn > 62).all()
+        assert (drawn < [938, 658]).all()
 
     def test_pictures_that_are_all_alike_have_places_too(self):
         assert np.isfinite(spread(flat_places(np.zeros((4, 4))))).all()
