@@ -48,7 +48,6 @@ element.addEventListener("click", event => {
 });
 """
 
-
 _FAILED = "This failed on our side: try again, or another change; the log of the app says more"
 _RESULTS, _ALL = 6, 12  # outputs of an event: the results, and every menu with them
 _VERDICT = 3  # where the verdict stands among the outputs of an event
