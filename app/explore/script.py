@@ -7,10 +7,10 @@ element.addEventListener("click", event => {
   const fold = event.target.closest(".explore-fold");
   if (fold) fold.setAttribute("aria-expanded", String(fold.getAttribute("aria-expanded") !== "true"));
 });
-const menus = element.closest("#explore-choose");
+const menus = element.closest("#explore-choose"), own = element.querySelector(".explore-fold");
 // What a choice kept in view does not fold away in the hand of who takes the choice back.
 if (menus) new MutationObserver(() => {
-  if (menus.querySelector(".token")) element.querySelector(".explore-fold").setAttribute("aria-expanded", "true");
+  if (menus.querySelector(".token")) own.setAttribute("aria-expanded", "true");
 }).observe(menus, { childList: true, subtree: true });
 """
 """Of what opens a part of the controls on narrow screens; the style sheet shows and hides the part."""
