@@ -4,11 +4,13 @@ import csv
 
 import pytest
 import torch
+from torch.testing import assert_close
 
+from avsl_core import functional as AF
 from avsl_core.errors import ConfigError, DataError, EncodingError
 from avsl_core.evaluation import evaluate_encoding
 from avsl_core.models import DimlModel
-from avsl_core.reranking import evaluate_reranked, write_table
+from avsl_core.reranking import evaluate_reranked, structural_distances, write_table
 
 LABELS = [0, 0, 0, 1, 1, 1, 2, 2, 2, 2]
 
@@ -47,6 +49,18 @@ def test_each_k_of_a_sweep_is_as_if_alone(model, encoding):
 def test_the_set_within_the_first_k_does_not_change(model, encoding):
     plain, four = evaluate_reranked(model, encoding, LABELS, top_k=[0, 4], ks=(1, 4))
     assert plain.metrics.recall[4] == four.metrics.recall[4]
+
+
+@pytest.mark.parametrize(("queries", "width"), [(10, 1), (7, 3), (3, 128), (2, 129), (1, 300)])
+def test_each_candidate_is_matched_with_its_own_query(model, encoding, queries, width):
+    asked = torch.arange(queries).flip(0)
+    candidates = torch.randint(len(encoding), (queries, width), generator=torch.Generator().manual_seed(1))
+    found = structural_distances(model, encoding, asked, candidates)
+    for query, others, row in zip(asked, candidates, found, strict=True):
+        alike = AF.structural_similarity(
+            encoding.cells[query], encoding.whole[query], encoding.cells[others], encoding.whole[others]
+        )
+        assert_close(row, 1.0 - alike, atol=1e-5, rtol=0)
 
 
 def test_the_table_has_a_line_per_k(model, encoding, tmp_path):

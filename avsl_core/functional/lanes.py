@@ -30,8 +30,8 @@ def plans_in_place(
     """Turn kernels into transport plans.
 
     Args:
-        kernel: exp(-(1 - S) / temperature), ``[B, Na, Nb]`` on the CPU, contiguous, 32 or 64 bits; becomes T.
-        u: Marginals of the rows, ``[B, Na]``, of the same type.
+        kernel: exp(-(1 - S) / temperature), ``[B, Na, Nb]`` on the CPU, contiguous, 32 bits; becomes T.
+        u: Marginals of the rows, ``[B, Na]``, in 32 bits too.
         v: Marginals of the columns, ``[B, Nb]``.
         steps: Most of them.
         tolerance: Sum of the rows' errors that counts as none.

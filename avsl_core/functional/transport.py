@@ -71,8 +71,8 @@ def sinkhorn(
     Over-relaxed Sinkhorn iterations (Thibault et al., Algorithms 2021, with factor 1.5): the same plan as the
     plain ones in about a third of the steps. A pair whose marginals get worse goes on plainly. A pair stops
     when its rows miss their marginal by less than the tolerance in all, so its plan does not depend on its
-    company; the device is asked whether all have stopped every few steps only. On the CPU, in 32 or 64 bits
-    and where no gradient is kept, the steps are compiled, which takes some seconds once.
+    company; the device is asked whether all have stopped every few steps only. On the CPU, in 32 bits and
+    where no gradient is kept, the steps are compiled, which takes some seconds once.
 
     Args:
         similarity: S, ``[..., Na, Nb]`` cosines.
@@ -228,10 +228,12 @@ def marginals_of(products: Tensor, marginals: Marginals) -> tuple[Tensor, Tensor
 
 
 def _compilable(*inputs: Tensor) -> bool:
-    """Whether compiled steps serve: on the CPU, in 32 or 64 bits, and with no gradient to be kept."""
-    plain = all(one.device.type == "cpu" and one.dtype == inputs[0].dtype for one in inputs)
+    """Whether compiled steps serve: on the CPU, with no gradient to be kept, and in 32 bits.
+
+    In one type only: processes that compile for several at the same time can spoil what Numba keeps on disk.
+    """
     tracked = torch.is_grad_enabled() and any(one.requires_grad for one in inputs)
-    return plain and inputs[0].dtype in (torch.float32, torch.float64) and not tracked
+    return not tracked and all(one.device.type == "cpu" and one.dtype == torch.float32 for one in inputs)
 
 
 def _plans(K: Tensor, u: Tensor, v: Tensor, steps: int, tolerance: float) -> Tensor:  # noqa: N803

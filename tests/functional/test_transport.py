@@ -115,38 +115,45 @@ class TestSinkhorn:
             AF.sinkhorn(torch.eye(2), torch.ones(2) / 2, torch.ones(2) / 2, **wrong)
 
 
+def thirty_two(pairs=5, seed=0):
+    """Products of a problem in 32 bits, which are matched by compiled steps."""
+    return AF.structural_products(*(side.float() for side in problem(pairs=pairs, seed=seed)))
+
+
+def by_tensors(similarity, u, v, **options):
+    """The plans by the steps written as tensors, which serve where a gradient is kept."""
+    found = AF.sinkhorn(similarity.clone().requires_grad_(), u, v, **options)
+    assert found.requires_grad
+    return found.detach()
+
+
 class TestCompiledSteps:
-    """What the CPU runs, against the same steps written as tensors, which serve where a gradient is kept."""
+    """What the CPU runs in 32 bits, against the same steps written as tensors."""
 
     @pytest.mark.parametrize("pairs", [1, 63, 64, 65, 300])
-    @pytest.mark.parametrize(("number", "close"), [(torch.float32, 1e-5), (torch.float64, 1e-13)])
-    def test_they_give_the_plans_of_the_tensor_steps(self, pairs, number, close):
-        a, wa, b, wb = (side.to(number) for side in problem(pairs=pairs, seed=7))
-        products = AF.structural_products(a, wa, b, wb)
+    def test_each_pair_stops_where_it_should(self, pairs):
+        products = thirty_two(pairs, seed=7)
         u, v = AF.marginals_of(products, "cross_correlation")
         S = products[..., :-1, :-1]
-        expected = AF.sinkhorn(S.clone().requires_grad_(), u, v)
-        assert expected.requires_grad
-        assert_close(AF.sinkhorn(S, u, v), expected.detach(), atol=close, rtol=0)
+        # Rounding may let a pair stop one step sooner or later; what a step still moves is below this.
+        assert_close(AF.sinkhorn(S, u, v), by_tensors(S, u, v), atol=1e-4, rtol=0)
 
     @pytest.mark.parametrize("steps", [1, 2, 3, 17])
     def test_they_end_after_as_many(self, steps):
-        products = AF.structural_products(*problem(pairs=70))
+        products = thirty_two(70)
         u, v = AF.marginals_of(products, "uniform")
-        S = products[..., :-1, :-1]
-        expected = AF.sinkhorn(S.clone().requires_grad_(), u, v, max_iterations=steps).detach()
-        assert_close(AF.sinkhorn(S, u, v, max_iterations=steps), expected, atol=1e-13, rtol=0)
+        S, options = products[..., :-1, :-1], {"max_iterations": steps, "tolerance": 1e-30}
+        assert_close(AF.sinkhorn(S, u, v, **options), by_tensors(S, u, v, **options), atol=1e-6, rtol=0)
 
     @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 9), (9, 4), (5, 7)])
     def test_the_two_sides_need_not_have_as_many_cells(self, height, width):
-        S = unit(66, height, width, seed=1)
-        u, v = (torch.full((66, count), 1 / count, dtype=S.dtype) for count in (height, width))
-        expected = AF.sinkhorn(S.clone().requires_grad_(), u, v).detach()
-        assert_close(AF.sinkhorn(S, u, v), expected, atol=1e-13, rtol=0)
+        S = unit(66, height, width, seed=1, dtype=torch.float32)
+        u, v = (torch.full((66, count), 1 / count) for count in (height, width))
+        options = {"max_iterations": 20, "tolerance": 1e-30}
+        assert_close(AF.sinkhorn(S, u, v, **options), by_tensors(S, u, v, **options), atol=1e-5, rtol=0)
 
-    @pytest.mark.parametrize("number", [torch.float32, torch.float64])
-    def test_threads_and_company_change_no_bit(self, number):
-        products = AF.structural_products(*(side.to(number) for side in problem(pairs=1100, seed=2)))
+    def test_threads_and_company_change_no_bit(self):
+        products = thirty_two(1100, seed=2)
         before = torch.get_num_threads()
         try:
             torch.set_num_threads(1)
@@ -159,7 +166,7 @@ class TestCompiledSteps:
             assert torch.equal(AF.structural_plan(products[pair]), alone[pair])
 
     def test_what_is_given_stays_as_it_was(self):
-        products = AF.structural_products(*problem(pairs=3))
+        products = thirty_two(3)
         u, v = AF.marginals_of(products, "cross_correlation")
         S = products[..., :-1, :-1].contiguous()
         kept = [side.clone() for side in (S, u, v)]
@@ -167,7 +174,7 @@ class TestCompiledSteps:
         assert all(torch.equal(one, other) for one, other in zip((S, u, v), kept, strict=True))
 
     def test_they_stay_on_the_cpu_where_torch_makes_tensors_elsewhere(self):
-        products = AF.structural_products(*problem(pairs=3))
+        products = thirty_two(3)
         expected = AF.structural_plan(products)
         with torch.device("meta"):
             assert_close(AF.structural_plan(products), expected)
