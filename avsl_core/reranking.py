@@ -145,15 +145,16 @@ def _products(encoding: DimlEncoding, queries: Tensor, candidates: Tensor) -> It
     cells, whole = encoding.cells, encoding.whole
     (count, channels), width = cells.shape[1:], candidates.shape[1]
     # One place for the candidates of all: fresh memory would cost as much as the product.
-    near = cells.new_empty(max(1, _CANDIDATES // width) * min(width, _CANDIDATES), count, channels)
+    together = max(1, _CANDIDATES // width)  # queries whose candidates have room there
+    near = cells.new_empty(together * min(width, _CANDIDATES), count, channels)
     near_whole = whole.new_empty(len(near), channels)
     queries, candidates = queries.to(cells.device), candidates.to(cells.device)
     per_batch = max(1, _PAIRS // width)
     for start in range(0, len(queries), per_batch):
         some, others = queries[start : start + per_batch], candidates[start : start + per_batch]
         products = cells.new_empty(*others.shape, count + 1, count + 1)
-        for top in range(0, len(some), max(1, _CANDIDATES // width)):
-            few = slice(top, top + max(1, _CANDIDATES // width))
+        for top in range(0, len(some), together):
+            few = slice(top, top + together)
             a, whole_a = cells[some[few]], whole[some[few]][..., None]
             for left in range(0, width, _CANDIDATES):
                 chosen = others[few, left : left + _CANDIDATES]

@@ -32,6 +32,13 @@ def lab(bench):
 
 
 @pytest.fixture
+def narrow(checkpoint):
+    """A page in front of a model that takes one question and lets nobody wait, and its turnstile."""
+    turnstile = Turnstile(slots=1, waiting=0, patience_s=0)
+    return LabPage(LabBench(checkpoint, turnstile=turnstile)), turnstile
+
+
+@pytest.fixture
 def start(lab):
     return lab.start()
 
@@ -154,9 +161,8 @@ class TestPage:
         assert "cannot be seen" in shown[VIEW]
         assert shown[STATE].tries == ()
 
-    def test_where_the_model_has_too_much_to_do_the_birds_stay_and_that_is_said(self, checkpoint):
-        turnstile = Turnstile(slots=1, waiting=0, patience_s=0)
-        lab = LabPage(LabBench(checkpoint, turnstile=turnstile))
+    def test_where_the_model_has_too_much_to_do_the_birds_stay_and_that_is_said(self, narrow):
+        lab, turnstile = narrow
         before = lab.on_open(False)[STATE]
         with turnstile.turn(), ThreadPoolExecutor(1) as other:
             busy = other.submit(change, lab, before, "wing", palette="snow").result()
@@ -166,9 +172,8 @@ class TestPage:
         shown = lab.on_outline(busy[STATE], False)
         assert "wing" in shown[VIEW] and "Too many" not in shown[VERDICT]
 
-    def test_where_the_model_has_too_much_to_do_the_same_choice_can_be_tried_again(self, checkpoint):
-        turnstile = Turnstile(slots=1, waiting=0, patience_s=0)
-        lab = LabPage(LabBench(checkpoint, turnstile=turnstile))
+    def test_where_the_model_has_too_much_to_do_the_same_choice_can_be_tried_again(self, narrow):
+        lab, turnstile = narrow
         before = lab.on_open(False)[STATE]
         with turnstile.turn(), ThreadPoolExecutor(1) as other:
             busy = other.submit(change, lab, before, "wing", palette="snow").result()
